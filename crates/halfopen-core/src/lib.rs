@@ -1,0 +1,15 @@
+//! What stands on a network path, as state machines without I/O and without a clock.
+//!
+//! A machine is a value that is *told* packets and the time, and *asked* for outputs and its next
+//! deadline. The same gateway runs in virtual time and on the wire.
+//!
+//! This crate is not a packet library and not a TCP for production: it models what a flow meets on
+//! its way, closely enough that a capture of the model and a capture of the wire get one verdict.
+
+pub mod flow;
+pub mod hop;
+pub mod path;
+pub mod rng;
+pub mod seq;
+pub mod time;
+pub mod wire;

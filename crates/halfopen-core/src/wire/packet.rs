@@ -1,0 +1,282 @@
+//! A whole packet, owned and rewritten in place.
+
+use core::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::flow::Protocol;
+use crate::wire::checksum;
+use crate::wire::view::{ICMP, ICMP_V6, Layout, Malformed, TCP, UDP, View};
+
+/// One whole IP packet. Its headers were checked when it was made; its checksums hold as far as
+/// they held then, since every rewrite updates them (RFC 1624).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Packet {
+    bytes: Vec<u8>,
+    layout: Layout,
+}
+
+/// Which end of a packet is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Src,
+    Dst,
+}
+
+impl Packet {
+    /// Checks bytes and takes them over. All of the packet must be there; trailing bytes are cut.
+    pub fn parse(mut bytes: Vec<u8>) -> Result<Self, Malformed> {
+        let layout = View::parse(&bytes, bytes.len())?.layout;
+        if bytes.len() < layout.end as usize {
+            return Err(Malformed::Truncated);
+        }
+        bytes.truncate(layout.end as usize);
+        Ok(Self { bytes, layout })
+    }
+
+    /// Sends the packet's source somewhere else: the address, and the port if it has ports.
+    ///
+    /// The address must be of the packet's family. Updates all checksums that cover it.
+    pub fn set_src(&mut self, src: SocketAddr) {
+        self.set_end(End::Src, src);
+    }
+
+    /// Sets the destination; otherwise as [`set_src`](Self::set_src).
+    pub fn set_dst(&mut self, dst: SocketAddr) {
+        self.set_end(End::Dst, dst);
+    }
+
+    /// Sets the identifier of an ICMP echo; does nothing to other packets.
+    pub fn set_icmp_identifier(&mut self, identifier: u16) {
+        if self.view().icmp().is_some_and(|icmp| icmp.is_echo()) {
+            let at = usize::from(self.layout.transport);
+            self.rewrite_covered(at + 4, &identifier.to_be_bytes(), at + 2);
+        }
+    }
+
+    /// Rewrites the source of the packet that an ICMP error quotes, which is what a NAT does on
+    /// the way in (RFC 5508 REQ-4); does nothing to other packets.
+    pub fn set_quoted_src(&mut self, src: SocketAddr) {
+        self.set_quoted_end(End::Src, src);
+    }
+
+    /// Rewrites the destination of the packet that an ICMP error quotes.
+    pub fn set_quoted_dst(&mut self, dst: SocketAddr) {
+        self.set_quoted_end(End::Dst, dst);
+    }
+
+    /// Takes one from the time to live and returns what is left.
+    pub fn decrement_ttl(&mut self) -> u8 {
+        let left = self.view().ttl().saturating_sub(1);
+        if self.layout.v6 {
+            self.bytes[7] = left;
+        } else {
+            let protocol = self.bytes[9];
+            self.rewrite_covered(8, &[left, protocol], 10);
+        }
+        left
+    }
+
+    /// Returns the packet as a view, which reads everything.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View { bytes: &self.bytes, layout: self.layout }
+    }
+
+    /// Returns the bytes, from the IP header on.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Gives the bytes away.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Tells whether the IPv4 header's and the transport's checksum hold. A UDP checksum of zero
+    /// over IPv4 says that there is none (RFC 768). Fragments have no checksum of their own.
+    #[must_use]
+    pub fn checksums_hold(&self) -> bool {
+        let view = self.view();
+        let header = &self.bytes[..usize::from(self.layout.transport)];
+        if !self.layout.v6 && checksum::sum(0, header) != 0xffff {
+            return false;
+        }
+        let Some(at) = self.transport_checksum_at() else { return true };
+        if self.is_unchecked_udp(at) || view.fragment().is_some() {
+            return true;
+        }
+        let segment = &self.bytes[usize::from(self.layout.transport)..];
+        let start = match self.layout.protocol {
+            ICMP => 0,
+            protocol => checksum::pseudo_header(view.src(), view.dst(), protocol, segment.len()),
+        };
+        checksum::sum(start, segment) == 0xffff
+    }
+
+    fn set_end(&mut self, end: End, to: SocketAddr) {
+        self.set_address(end, to.ip());
+        let ported = matches!(self.view().protocol(), Protocol::Tcp | Protocol::Udp);
+        if ported && self.view().ports().is_some() {
+            let at = usize::from(self.layout.transport) + if end == End::Src { 0 } else { 2 };
+            match self.transport_checksum_at() {
+                Some(sum_at) => self.rewrite_transport(at, &to.port().to_be_bytes(), sum_at),
+                None => self.bytes[at..at + 2].copy_from_slice(&to.port().to_be_bytes()),
+            }
+        }
+    }
+
+    fn set_address(&mut self, end: End, address: IpAddr) {
+        let sum_at = self.transport_checksum_at().filter(|_| self.layout.protocol != ICMP);
+        let (at, octets) = match (self.layout.v6, address) {
+            (false, IpAddr::V4(address)) => {
+                (if end == End::Src { 12 } else { 16 }, address.octets().to_vec())
+            }
+            (true, IpAddr::V6(address)) => {
+                (if end == End::Src { 8 } else { 24 }, address.octets().to_vec())
+            }
+            (false, IpAddr::V6(_)) | (true, IpAddr::V4(_)) => {
+                panic!("an address of another family than the packet's")
+            }
+        };
+        if let Some(sum_at) = sum_at {
+            self.update_transport_sum(at, &octets, sum_at);
+        }
+        if self.layout.v6 {
+            self.bytes[at..at + octets.len()].copy_from_slice(&octets);
+        } else {
+            self.rewrite_covered(at, &octets, 10);
+        }
+    }
+
+    fn set_quoted_end(&mut self, end: End, to: SocketAddr) {
+        let Some(mut quoted) = self
+            .view()
+            .quoted()
+            .map(|quoted| Self { bytes: quoted.bytes.to_vec(), layout: quoted.layout })
+        else {
+            return;
+        };
+        quoted.set_end(end, to);
+        if quoted.view().icmp().is_some_and(|icmp| icmp.is_echo()) {
+            quoted.set_icmp_identifier(to.port());
+        }
+        let at = usize::from(self.layout.payload);
+        let sum_at = usize::from(self.layout.transport) + 2;
+        let even = quoted.bytes.len() & !1;
+        self.rewrite_covered(at, &quoted.bytes[..even], sum_at);
+    }
+
+    /// Overwrites bytes that the checksum at `sum_at` covers. `new` has an even length.
+    fn rewrite_covered(&mut self, at: usize, new: &[u8], sum_at: usize) {
+        let old = u16::from_be_bytes([self.bytes[sum_at], self.bytes[sum_at + 1]]);
+        let sum = checksum::update(old, &self.bytes[at..at + new.len()], new);
+        self.bytes[sum_at..sum_at + 2].copy_from_slice(&sum.to_be_bytes());
+        self.bytes[at..at + new.len()].copy_from_slice(new);
+    }
+
+    fn rewrite_transport(&mut self, at: usize, new: &[u8], sum_at: usize) {
+        self.update_transport_sum(at, new, sum_at);
+        self.bytes[at..at + new.len()].copy_from_slice(new);
+    }
+
+    fn update_transport_sum(&mut self, at: usize, new: &[u8], sum_at: usize) {
+        if self.is_unchecked_udp(sum_at) {
+            return;
+        }
+        let old = u16::from_be_bytes([self.bytes[sum_at], self.bytes[sum_at + 1]]);
+        let mut sum = checksum::update(old, &self.bytes[at..at + new.len()], new);
+        if sum == 0 && self.layout.protocol == UDP {
+            sum = 0xffff; // RFC 768: a computed zero is sent as all ones
+        }
+        self.bytes[sum_at..sum_at + 2].copy_from_slice(&sum.to_be_bytes());
+    }
+
+    fn is_unchecked_udp(&self, sum_at: usize) -> bool {
+        self.layout.protocol == UDP && self.bytes[sum_at..sum_at + 2] == [0, 0]
+    }
+
+    /// Returns where the transport checksum is, if its header is there.
+    fn transport_checksum_at(&self) -> Option<usize> {
+        let offset = match self.layout.protocol {
+            TCP => 16,
+            UDP => 6,
+            ICMP | ICMP_V6 => 2,
+            _ => return None,
+        };
+        let readable = self.layout.payload > self.layout.transport;
+        readable.then_some(usize::from(self.layout.transport) + offset)
+    }
+}
+
+impl fmt::Debug for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.view().fmt(f)
+    }
+}
+
+/// Puts an IP header before a transport header and a payload, and fills in the checksums.
+pub(super) fn assemble(
+    (src, dst): (IpAddr, IpAddr),
+    ttl: u8,
+    ip_id: u16,
+    protocol: u8,
+    header: &[u8],
+    payload: &[u8],
+) -> Packet {
+    let length = header.len() + payload.len();
+    let mut bytes = Vec::with_capacity(40 + length);
+    match (src, dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            let total = u16::try_from(20 + length).expect("a packet fits 65,535 bytes");
+            bytes.extend([0x45, 0]);
+            bytes.extend(total.to_be_bytes());
+            bytes.extend(ip_id.to_be_bytes());
+            bytes.extend([0x40, 0, ttl, protocol, 0, 0]); // do not fragment, as Linux sends TCP
+            bytes.extend(src.octets());
+            bytes.extend(dst.octets());
+            let sum = !checksum::sum(0, &bytes);
+            bytes[10..12].copy_from_slice(&sum.to_be_bytes());
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            let length = u16::try_from(length).expect("a packet fits 65,535 bytes");
+            bytes.extend([0x60, 0, 0, 0]);
+            bytes.extend(length.to_be_bytes());
+            bytes.extend([protocol, ttl]);
+            bytes.extend(src.octets());
+            bytes.extend(dst.octets());
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
+            panic!("source and destination are of different families")
+        }
+    }
+    let transport = bytes.len();
+    bytes.extend(header);
+    bytes.extend(payload);
+    let start = match protocol {
+        ICMP => 0,
+        _ => checksum::pseudo_header(src, dst, protocol, length),
+    };
+    let mut sum = !checksum::sum(start, &bytes[transport..]);
+    if sum == 0 && protocol == UDP {
+        sum = 0xffff;
+    }
+    let u16_from = |at: usize| u16::try_from(at).expect("headers fit 65,535 bytes");
+    let layout = Layout {
+        v6: src.is_ipv6(),
+        protocol,
+        transport: u16_from(transport),
+        payload: u16_from(transport + header.len()),
+        fragment: None,
+        end: u32::from(u16_from(bytes.len())),
+    };
+    let mut packet = Packet { bytes, layout };
+    if let Some(at) = packet.transport_checksum_at() {
+        packet.bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+    }
+    packet
+}
+
+#[cfg(test)]
+mod tests;

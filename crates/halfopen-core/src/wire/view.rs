@@ -1,0 +1,352 @@
+//! A packet that belongs to somebody else, read without copying.
+
+use core::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::flow::{FlowKey, Protocol};
+use crate::wire::{icmp, tcp};
+
+/// IANA protocol numbers.
+pub(super) const ICMP: u8 = 1;
+pub(super) const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
+pub(super) const ICMP_V6: u8 = 58;
+
+const V4_HEADER: usize = 20;
+const V6_HEADER: usize = 40;
+/// More extension headers than any sane packet has; the walk ends there.
+const EXTENSIONS_MAX: usize = 8;
+
+/// Why bytes are not a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// Fewer bytes than the header that should be there.
+    Truncated,
+    /// Neither version 4 nor 6.
+    Version(u8),
+    /// A header length below the smallest or beyond the packet.
+    HeaderLength,
+    /// More IPv6 extension headers than are followed.
+    Extensions,
+    /// A checksum that does not hold.
+    Checksum,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => write!(f, "the packet is cut short"),
+            Self::Version(version) => write!(f, "IP version {version} is neither 4 nor 6"),
+            Self::HeaderLength => write!(f, "a header length is out of bounds"),
+            Self::Extensions => write!(f, "more than {EXTENSIONS_MAX} IPv6 extension headers"),
+            Self::Checksum => write!(f, "a checksum does not hold"),
+        }
+    }
+}
+
+impl core::error::Error for Malformed {}
+
+/// The place of a fragment in the packet that was cut up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// What the fragments of one packet share.
+    pub id: u32,
+    /// The first byte's offset, in bytes.
+    pub offset: u16,
+    /// Whether more follow.
+    pub more: bool,
+}
+
+/// Where things are in a packet. All offsets are within the bytes that were there at parsing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) v6: bool,
+    pub(super) protocol: u8,
+    /// Where the transport header starts.
+    pub(super) transport: u16,
+    /// Where its payload starts; equals `transport` if the header is not there to be read.
+    pub(super) payload: u16,
+    /// Where the IPv6 fragment header starts.
+    pub(super) fragment: Option<u16>,
+    /// How long the packet was on the wire, by its own account.
+    pub(super) end: u32,
+}
+
+/// One IP packet, read without copying. It may be cut short, as captures do.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) layout: Layout,
+}
+
+impl<'a> View<'a> {
+    /// Reads the headers of a packet of which `bytes` are left and that had `wire_len` bytes.
+    ///
+    /// Bytes beyond the packet's own length (an Ethernet trailer) are ignored. A total length of
+    /// zero, which captures of segmentation offload show, stands for `wire_len`.
+    pub fn parse(bytes: &'a [u8], wire_len: usize) -> Result<Self, Malformed> {
+        let layout = match bytes.first().ok_or(Malformed::Truncated)? >> 4 {
+            4 => layout_v4(bytes, wire_len)?,
+            6 => layout_v6(bytes, wire_len)?,
+            version => return Err(Malformed::Version(version)),
+        };
+        let bytes = &bytes[..bytes.len().min(layout.end as usize)];
+        Ok(Self { bytes, layout: locate_payload(bytes, layout)? })
+    }
+
+    /// Returns the bytes that are there, from the IP header on.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Returns how long the packet was on the wire, which is more than `bytes` if it was cut.
+    #[must_use]
+    pub const fn wire_len(&self) -> usize {
+        self.layout.end as usize
+    }
+
+    /// Tells whether this is an IPv6 packet.
+    #[must_use]
+    pub const fn is_v6(&self) -> bool {
+        self.layout.v6
+    }
+
+    /// Returns the source address.
+    #[must_use]
+    pub fn src(&self) -> IpAddr {
+        if self.layout.v6 { self.v6_at(8) } else { self.v4_at(12) }
+    }
+
+    /// Returns the destination address.
+    #[must_use]
+    pub fn dst(&self) -> IpAddr {
+        if self.layout.v6 { self.v6_at(24) } else { self.v4_at(16) }
+    }
+
+    /// Returns the time to live (IPv4) or hop limit (IPv6).
+    #[must_use]
+    pub const fn ttl(&self) -> u8 {
+        self.bytes[if self.layout.v6 { 7 } else { 8 }]
+    }
+
+    /// Returns the IPv4 identification; IPv6 has none outside fragments.
+    #[must_use]
+    pub fn ip_id(&self) -> Option<u16> {
+        (!self.layout.v6).then(|| self.u16_at(4))
+    }
+
+    /// Returns the protocol.
+    #[must_use]
+    pub const fn protocol(&self) -> Protocol {
+        match self.layout.protocol {
+            TCP => Protocol::Tcp,
+            UDP => Protocol::Udp,
+            ICMP | ICMP_V6 => Protocol::Icmp,
+            other => Protocol::Other(other),
+        }
+    }
+
+    /// Returns the packet's place among the fragments of a packet; `None` if it is whole.
+    #[must_use]
+    pub fn fragment(&self) -> Option<Fragment> {
+        if let Some(at) = self.layout.fragment {
+            let at = usize::from(at);
+            let word = self.u16_at(at + 2);
+            let id = u32::from(self.u16_at(at + 4)) << 16 | u32::from(self.u16_at(at + 6));
+            return Some(Fragment { id, offset: word & 0xfff8, more: word & 1 != 0 });
+        }
+        if self.layout.v6 {
+            return None;
+        }
+        let word = self.u16_at(6);
+        let (offset, more) = ((word & 0x1fff) << 3, word & 0x2000 != 0);
+        (offset > 0 || more).then(|| Fragment { id: u32::from(self.u16_at(4)), offset, more })
+    }
+
+    /// Returns the TCP header, if there is one to be read.
+    #[must_use]
+    pub fn tcp(&self) -> Option<tcp::Header> {
+        if self.layout.protocol != TCP {
+            return None;
+        }
+        tcp::Header::read(self.transport_header()?)
+    }
+
+    /// Returns the TCP options, none if there are none to be read.
+    #[must_use]
+    pub fn tcp_options(&self) -> tcp::Options {
+        let header = self.transport_header().filter(|_| self.layout.protocol == TCP);
+        header.map_or_else(tcp::Options::default, |header| tcp::Options::read(&header[20..]))
+    }
+
+    /// Returns the ICMP header, if there is one to be read.
+    #[must_use]
+    pub fn icmp(&self) -> Option<icmp::Header> {
+        if self.protocol() != Protocol::Icmp {
+            return None;
+        }
+        icmp::Header::read(self.transport_header()?, self.layout.v6)
+    }
+
+    /// Returns the packet that an ICMP error quotes, as far as it quotes it.
+    #[must_use]
+    pub fn quoted(&self) -> Option<View<'a>> {
+        self.icmp().filter(icmp::Header::is_error)?;
+        let quoted = self.payload();
+        View::parse(quoted, quoted.len()).ok()
+    }
+
+    /// Returns source and destination port of TCP or UDP, if there is a header to be read.
+    #[must_use]
+    pub fn ports(&self) -> Option<(u16, u16)> {
+        let at = usize::from(self.layout.transport);
+        let ported = matches!(self.layout.protocol, TCP | UDP);
+        let readable = self.first_fragment() && self.bytes.len() >= at + 4;
+        (ported && readable).then(|| (self.u16_at(at), self.u16_at(at + 2)))
+    }
+
+    /// Returns the flow as this packet's sender would name it.
+    ///
+    /// An ICMP error is named by itself, not by the flow that it quotes. `None` for a packet whose
+    /// ports cannot be read, such as a later fragment.
+    #[must_use]
+    pub fn flow(&self) -> Option<FlowKey> {
+        let protocol = self.protocol();
+        let (from, to) = match protocol {
+            Protocol::Tcp | Protocol::Udp => self.ports()?,
+            Protocol::Icmp => (self.icmp()?.identifier(), 0),
+            Protocol::Other(_) => (0, 0),
+        };
+        let initiator = SocketAddr::new(self.src(), from);
+        Some(FlowKey { protocol, initiator, responder: SocketAddr::new(self.dst(), to) })
+    }
+
+    /// Returns the payload of the transport protocol as far as it is there.
+    #[must_use]
+    pub fn payload(&self) -> &'a [u8] {
+        self.bytes.get(usize::from(self.layout.payload)..).unwrap_or_default()
+    }
+
+    /// Returns how long the payload was on the wire.
+    #[must_use]
+    pub const fn payload_len(&self) -> usize {
+        (self.layout.end as usize).saturating_sub(self.layout.payload as usize)
+    }
+
+    fn transport_header(&self) -> Option<&'a [u8]> {
+        let header = usize::from(self.layout.transport)..usize::from(self.layout.payload);
+        self.bytes.get(header).filter(|header| !header.is_empty())
+    }
+
+    fn first_fragment(&self) -> bool {
+        self.fragment().is_none_or(|fragment| fragment.offset == 0)
+    }
+
+    fn u16_at(&self, at: usize) -> u16 {
+        u16::from_be_bytes([self.bytes[at], self.bytes[at + 1]])
+    }
+
+    fn v4_at(&self, at: usize) -> IpAddr {
+        let octets: [u8; 4] = core::array::from_fn(|index| self.bytes[at + index]);
+        Ipv4Addr::from(octets).into()
+    }
+
+    fn v6_at(&self, at: usize) -> IpAddr {
+        let octets: [u8; 16] = core::array::from_fn(|index| self.bytes[at + index]);
+        Ipv6Addr::from(octets).into()
+    }
+}
+
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = self.ports().unwrap_or_default();
+        write!(f, "{}:{from} > {}:{to} ttl {}", self.src(), self.dst(), self.ttl())?;
+        match self.tcp() {
+            None => write!(f, " {:?} len {}", self.protocol(), self.payload_len()),
+            Some(tcp) => write!(f, " {tcp:?} len {}", self.payload_len()),
+        }
+    }
+}
+
+fn layout_v4(bytes: &[u8], wire_len: usize) -> Result<Layout, Malformed> {
+    let header = bytes.get(..V4_HEADER).ok_or(Malformed::Truncated)?;
+    let header_len = usize::from(header[0] & 0x0f) * 4;
+    let total = match usize::from(u16::from_be_bytes([header[2], header[3]])) {
+        0 => wire_len.max(bytes.len()),
+        total => total,
+    };
+    if header_len < V4_HEADER || total < header_len {
+        return Err(Malformed::HeaderLength);
+    }
+    if bytes.len() < header_len {
+        return Err(Malformed::Truncated);
+    }
+    Ok(Layout {
+        v6: false,
+        protocol: header[9],
+        transport: u16_from(header_len)?,
+        payload: u16_from(header_len)?,
+        fragment: None,
+        end: u32::try_from(total).map_err(|_| Malformed::HeaderLength)?,
+    })
+}
+
+fn layout_v6(bytes: &[u8], wire_len: usize) -> Result<Layout, Malformed> {
+    let header = bytes.get(..V6_HEADER).ok_or(Malformed::Truncated)?;
+    let total = match usize::from(u16::from_be_bytes([header[4], header[5]])) {
+        0 if wire_len > V6_HEADER => wire_len,
+        length => V6_HEADER + length,
+    };
+    let end = u32::try_from(total).map_err(|_| Malformed::HeaderLength)?;
+    let (mut next, mut at, mut fragment) = (header[6], V6_HEADER, None);
+    for _ in 0..EXTENSIONS_MAX {
+        // RFC 8200 section 4: hop-by-hop 0, routing 43, fragment 44, destination options 60;
+        // RFC 4302: authentication 51, whose length counts 4-byte words.
+        let length = match (next, bytes.get(at..at + 8)) {
+            (0 | 43 | 60, Some(extension)) => 8 + usize::from(extension[1]) * 8,
+            (51, Some(extension)) => 8 + usize::from(extension[1]) * 4,
+            (44, Some(_)) => {
+                fragment = Some(u16_from(at)?);
+                8
+            }
+            (0 | 43 | 44 | 51 | 60, None) => return Err(Malformed::Truncated),
+            _ => {
+                let transport = u16_from(at)?;
+                let payload = transport;
+                return Ok(Layout { v6: true, protocol: next, transport, payload, fragment, end });
+            }
+        };
+        next = bytes[at];
+        at += length;
+        if at > total {
+            return Err(Malformed::HeaderLength);
+        }
+    }
+    Err(Malformed::Extensions)
+}
+
+/// Finds where the payload starts, if the transport header is there.
+fn locate_payload(bytes: &[u8], layout: Layout) -> Result<Layout, Malformed> {
+    let view = View { bytes, layout };
+    let start = usize::from(layout.transport);
+    let Some(header) = bytes.get(start..).filter(|_| view.first_fragment()) else {
+        return Ok(layout);
+    };
+    let length = match layout.protocol {
+        TCP if header.len() >= 20 => usize::from(header[12] >> 4) * 4,
+        UDP | ICMP | ICMP_V6 if header.len() >= 8 => 8,
+        _ => return Ok(layout),
+    };
+    if layout.protocol == TCP && length < 20 || start + length > layout.end as usize {
+        return Err(Malformed::HeaderLength);
+    }
+    if header.len() < length {
+        return Ok(layout);
+    }
+    Ok(Layout { payload: u16_from(start + length)?, ..layout })
+}
+
+fn u16_from(at: usize) -> Result<u16, Malformed> {
+    u16::try_from(at).map_err(|_| Malformed::HeaderLength)
+}

@@ -1,0 +1,3 @@
+//! The halfopen command.
+
+fn main() {}
