@@ -1,0 +1,128 @@
+//! The words in which a path is judged: by a diagnosis, and by a scenario that says what is true.
+//!
+//! A path has one cause; how it showed, who did it and what it did to requests are separate words.
+//! Each is written in TOML and JSON as its name in kebab case.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Declares a closed set of words, each with its one spelling.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        pub enum $name {
+            $($(#[$doc])* #[serde(rename = $word)] $variant,)+
+        }
+
+        impl $name {
+            /// Every word, in the order of the list above.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Returns the word as reports and scenarios spell it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// Why connections of a path failed, or would have.
+    Cause {
+        /// Nothing happened.
+        None = "none",
+        /// A box forgot a flow that was idle.
+        IdleExpiry = "idle-expiry",
+        /// A box forgot an idle flow while a request waited for its response.
+        IdleExpiryInFlight = "idle-expiry-in-flight",
+        /// The far end's own keep-alive timer closed as a request was under way.
+        CloseRace = "close-race",
+        /// A box forgot flows for another reason than idleness.
+        StateLoss = "state-loss",
+        /// The far end reset an idle connection.
+        PeerAbort = "peer-abort",
+        /// The far end closed, outside any timer's pattern.
+        PeerClose = "peer-close",
+        /// Packets were lost.
+        PacketLoss = "packet-loss",
+        /// The far end refused the connection.
+        Refused = "refused",
+        /// Nothing answered.
+        Unreachable = "unreachable",
+        /// What was seen does not suffice.
+        Inconclusive = "inconclusive",
+    }
+}
+
+words! {
+    /// How a forgotten flow showed itself.
+    Mechanism {
+        /// The next packet was answered with a reset.
+        ResetOnReuse = "reset-on-reuse",
+        /// The next packet vanished.
+        SilentDrop = "silent-drop",
+        /// Resets came at the moment of expiry.
+        ResetAtExpiry = "reset-at-expiry",
+        /// A FIN came at the moment of expiry.
+        FinAtExpiry = "fin-at-expiry",
+    }
+}
+
+words! {
+    /// Who did it.
+    Culprit {
+        /// A box on the path.
+        Hop = "hop",
+        /// The far end.
+        Peer = "peer",
+        /// The client itself.
+        Client = "client",
+        /// It cannot be told.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// What it did to requests.
+    Harm {
+        /// A request got no response, and did not go out again.
+        Failed = "failed",
+        /// A request got no response on its connection, and went out again on another within a
+        /// second.
+        Masked = "masked",
+        /// It happened to packets that carried no request.
+        Latent = "latent",
+        /// Nothing was harmed.
+        None = "none",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_spelled_in_toml_as_it_is_printed() {
+        #[derive(Deserialize)]
+        struct Line {
+            cause: Cause,
+        }
+        for &cause in Cause::ALL {
+            let line: Line = toml::from_str(&format!("cause = \"{cause}\"")).unwrap();
+            assert_eq!(line.cause, cause);
+        }
+    }
+}
