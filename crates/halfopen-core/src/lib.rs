@@ -8,7 +8,9 @@
 
 pub mod cause;
 pub mod flow;
+pub mod gateway;
 pub mod hop;
+pub mod idle;
 pub mod path;
 pub mod rng;
 pub mod seq;
