@@ -14,5 +14,6 @@ pub mod idle;
 pub mod path;
 pub mod rng;
 pub mod seq;
+pub mod tap;
 pub mod time;
 pub mod wire;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::hop::{Command, Event, Hop, Output, Side};
+use crate::tap::Tap;
 use crate::time::Instant;
 use crate::wire::Packet;
 
@@ -11,13 +12,22 @@ use crate::wire::Packet;
 pub struct Path {
     hops: Vec<Box<dyn Hop>>,
     outputs: VecDeque<Output>,
+    taps: Vec<(usize, Box<dyn Tap>)>,
 }
 
 impl Path {
     /// Returns a path through `hops`, the innermost first.
     #[must_use]
     pub fn new(hops: Vec<Box<dyn Hop>>) -> Self {
-        Self { hops, outputs: VecDeque::new() }
+        Self { hops, outputs: VecDeque::new(), taps: Vec::new() }
+    }
+
+    /// Watches a gap of the path: gap 0 is before the innermost hop, gap [`len`](Self::len) is
+    /// behind the outermost one, and there must be such a gap. Sees packets when they cross it,
+    /// to the nanosecond, however late the driver is.
+    pub fn tap(&mut self, gap: usize, tap: Box<dyn Tap>) {
+        assert!(gap <= self.hops.len(), "a path of {} hops has no gap {gap}", self.hops.len());
+        self.taps.push((gap, tap));
     }
 
     /// Gives an order to one hop, counted from zero at the inside; there must be such a hop.
@@ -57,6 +67,7 @@ impl Path {
 
     /// Hands a packet that left hop `from` on, and returns the hop to drain next.
     fn pass_on(&mut self, now: Instant, from: usize, side: Side, packet: Packet) -> usize {
+        self.show(now, from + usize::from(side == Side::Outside), side, &packet);
         let next = match side {
             Side::Inside => from.checked_sub(1),
             Side::Outside => Some(from + 1).filter(|&next| next < self.hops.len()),
@@ -68,11 +79,19 @@ impl Path {
         self.hops[next].handle_packet(now, side.opposite(), packet);
         from.min(next)
     }
+
+    fn show(&mut self, now: Instant, gap: usize, toward: Side, packet: &Packet) {
+        for (_, tap) in self.taps.iter_mut().filter(|(place, _)| *place == gap) {
+            tap.see(now, toward, packet);
+        }
+    }
 }
 
 impl Hop for Path {
     fn handle_packet(&mut self, now: Instant, side: Side, packet: Packet) {
         self.handle_timeout(now);
+        let gap = if side == Side::Inside { 0 } else { self.hops.len() };
+        self.show(now, gap, side.opposite(), &packet);
         let entry = match side {
             Side::Inside => self.hops.first_mut(),
             Side::Outside => self.hops.last_mut(),
