@@ -1,1 +1,4 @@
 //! From a capture to verdicts.
+
+pub mod frame;
+pub mod pcap;
