@@ -4,6 +4,8 @@
 //! Two axes explain every product: [`OnExpiry`] and [`OnOrphan`]. The numbers of products are not
 //! here but in the profiles; the only numbers here are those of standards.
 
+use serde::Deserialize;
+
 use crate::time::Duration;
 
 /// A hop's rule about idle flows.
@@ -95,7 +97,8 @@ pub struct Refresh {
 
 /// What a hop does at the moment it forgets an established or half-closed TCP connection because
 /// it was idle. Other flows it always forgets in silence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnExpiry {
     /// Tells nobody.
     Silent,
@@ -106,7 +109,8 @@ pub enum OnExpiry {
 }
 
 /// Which ends a hop tells that it forgot their connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Told {
     /// The inside end.
     Inside,
@@ -117,7 +121,8 @@ pub enum Told {
 }
 
 /// What a hop does with a packet of a flow that it does not remember, unless it opens a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnOrphan {
     /// Drops it.
     Drop,
@@ -142,7 +147,8 @@ pub struct Capacity {
 }
 
 /// What a hop does about a new flow when it is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WhenFull {
     /// Forgets the flow that has been idle for longest.
     EvictIdlest,

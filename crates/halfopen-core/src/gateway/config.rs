@@ -4,6 +4,8 @@ use core::fmt;
 use core::ops::RangeInclusive;
 use std::net::IpAddr;
 
+use serde::Deserialize;
+
 use crate::idle::IdlePolicy;
 
 /// How a gateway is set up.
@@ -109,7 +111,8 @@ impl Translation {
 }
 
 /// What mapping or filtering depends on (RFC 4787 sections 4.1 and 5), from least to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Dependence {
     /// Not on the remote end.
     Endpoint,
@@ -140,7 +143,8 @@ impl Fragments {
 }
 
 /// What a gateway does with fragments of one protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FragmentRule {
     /// Forwards them; those that come before the first of their packet are dropped.
     Forward,
@@ -150,7 +154,8 @@ pub enum FragmentRule {
 
 /// What a gateway does with TCP segments outside the window it tracks. In neither case do they
 /// start a timer again or change what it remembers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OutOfWindow {
     /// Passes them on.
     Pass,
