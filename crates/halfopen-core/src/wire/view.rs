@@ -64,7 +64,8 @@ pub(super) struct Layout {
     pub(super) protocol: u8,
     /// Where the transport header starts.
     pub(super) transport: u16,
-    /// Where its payload starts; equals `transport` if the header is not there to be read.
+    /// Where its payload starts, which may be beyond the bytes that are there; equals `transport`
+    /// if the header's fixed fields are not there to be read.
     pub(super) payload: u16,
     /// Where the IPv6 fragment header starts.
     pub(super) fragment: Option<u16>,
@@ -173,7 +174,7 @@ impl<'a> View<'a> {
         tcp::Header::read(self.transport_header()?)
     }
 
-    /// Returns the TCP options, none if there are none to be read.
+    /// Returns the TCP options, as far as they are there to be read.
     #[must_use]
     pub fn tcp_options(&self) -> tcp::Options {
         let header = self.transport_header().filter(|_| self.layout.protocol == TCP);
@@ -235,8 +236,8 @@ impl<'a> View<'a> {
     }
 
     fn transport_header(&self) -> Option<&'a [u8]> {
-        let header = usize::from(self.layout.transport)..usize::from(self.layout.payload);
-        self.bytes.get(header).filter(|header| !header.is_empty())
+        let end = self.bytes.len().min(usize::from(self.layout.payload));
+        self.bytes.get(usize::from(self.layout.transport)..end).filter(|header| !header.is_empty())
     }
 
     fn first_fragment(&self) -> bool {
@@ -326,7 +327,7 @@ fn layout_v6(bytes: &[u8], wire_len: usize) -> Result<Layout, Malformed> {
     Err(Malformed::Extensions)
 }
 
-/// Finds where the payload starts, if the transport header is there.
+/// Finds where the payload starts, if the transport header's fixed fields are there.
 fn locate_payload(bytes: &[u8], layout: Layout) -> Result<Layout, Malformed> {
     let view = View { bytes, layout };
     let start = usize::from(layout.transport);
@@ -340,9 +341,6 @@ fn locate_payload(bytes: &[u8], layout: Layout) -> Result<Layout, Malformed> {
     };
     if layout.protocol == TCP && length < 20 || start + length > layout.end as usize {
         return Err(Malformed::HeaderLength);
-    }
-    if header.len() < length {
-        return Ok(layout);
     }
     Ok(Layout { payload: u16_from(start + length)?, ..layout })
 }
