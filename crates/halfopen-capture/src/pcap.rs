@@ -35,7 +35,8 @@ pub const FRAME_MAX: usize = 16 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// The frame's place in the file, counted from one over all sections and interfaces, as
-    /// Wireshark counts.
+    /// Wireshark counts: what it lists and what is no packet (a log line in the file) has a number
+    /// too, so numbers may be left out here.
     pub number: u64,
     /// When it was captured, since the UNIX epoch; `None` if the file does not say, or says
     /// something that is no time.
@@ -68,6 +69,7 @@ struct Located {
 pub struct Reader<R> {
     buffer: Buffer<R>,
     format: Format,
+    /// The number of the last frame.
     frames: u64,
     ended: bool,
 }
@@ -129,8 +131,8 @@ impl<R: Read> Reader<R> {
             return Ok(None);
         }
         let located = match &mut self.format {
-            Format::Classic(classic) => classic.locate(&mut self.buffer, self.frames),
-            Format::Ng(ng) => ng.locate(&mut self.buffer, self.frames),
+            Format::Classic(classic) => classic.locate(&mut self.buffer, &mut self.frames),
+            Format::Ng(ng) => ng.locate(&mut self.buffer, &mut self.frames),
         };
         let Some(Located { at, interface, link, wire_len, bytes }) =
             located.inspect_err(|_| self.ended = true)?
@@ -138,16 +140,9 @@ impl<R: Read> Reader<R> {
             self.ended = true;
             return Ok(None);
         };
-        self.frames += 1;
         let bytes = self.buffer.taken(bytes);
         let wire_len = wire_len.max(bytes.len());
         Ok(Some(Frame { number: self.frames, at, interface, link, wire_len, bytes }))
-    }
-
-    /// Returns how many frames were read.
-    #[must_use]
-    pub const fn frames(&self) -> u64 {
-        self.frames
     }
 }
 

@@ -44,13 +44,13 @@ impl Classic {
         Ok(Self { order, unit, record_header, lengths_swapped: minor < 4, link })
     }
 
-    /// Finds the next frame and takes it from the buffer.
+    /// Finds the next frame, counts it and takes it from the buffer.
     pub(super) fn locate<R: Read>(
-        &mut self,
+        &self,
         buffer: &mut Buffer<R>,
-        after_frame: u64,
+        frames: &mut u64,
     ) -> Result<Option<Located>, Error> {
-        let (order, offset) = (self.order, buffer.offset());
+        let (order, offset, after_frame) = (self.order, buffer.offset(), *frames);
         let read_error = |error| Error::from_read(error, offset, after_frame);
         let cut = |within| Error::Cut { after_frame, offset, within };
         if !buffer.ready(self.record_header).map_err(read_error)? {
@@ -74,6 +74,7 @@ impl Classic {
         if !buffer.ready(self.record_header + captured).map_err(read_error)? {
             return Err(cut(Cut::Frame(after_frame + 1)));
         }
+        *frames += 1;
         buffer.take(self.record_header);
         let bytes = buffer.take(captured);
         Ok(Some(Located { at, interface: 0, link: self.link, wire_len: wire_len as usize, bytes }))

@@ -15,6 +15,11 @@ pub(super) const INTERFACE: u32 = 1;
 pub(super) const PACKET: u32 = 2;
 pub(super) const SIMPLE_PACKET: u32 = 3;
 pub(super) const ENHANCED_PACKET: u32 = 6;
+/// Blocks that are no packets and that Wireshark numbers as frames (tried with 4.0.17): an entry of
+/// systemd's journal, and custom blocks that may or may not be copied.
+const JOURNAL: u32 = 9;
+const CUSTOM: u32 = 0x0bad;
+const CUSTOM_UNCOPIED: u32 = 0x4000_0bad;
 
 /// A block's type and its length at the front.
 const BLOCK_HEADER: usize = 8;
@@ -38,7 +43,7 @@ pub(super) struct Ng {
 #[derive(Clone, Copy, Debug)]
 struct Block {
     kind: u32,
-    /// The length of the whole block, header and trailer included.
+    /// The length of the whole block as it says, header and trailer included.
     length: u32,
     offset: u64,
     after_frame: u64,
@@ -68,19 +73,25 @@ impl Ng {
         Self { order: ByteOrder::Little, interfaces: Vec::new(), interfaces_before: 0 }
     }
 
-    /// Finds the next frame and takes its block from the buffer.
+    /// Finds the next frame, counts it and takes its block from the buffer.
     pub(super) fn locate<R: Read>(
         &mut self,
         buffer: &mut Buffer<R>,
-        after_frame: u64,
+        frames: &mut u64,
     ) -> Result<Option<Located>, Error> {
-        while let Some(block) = self.next_block(buffer, after_frame)? {
+        while let Some(block) = self.next_block(buffer, *frames)? {
             match block.kind {
                 PACKET | SIMPLE_PACKET | ENHANCED_PACKET => {
-                    return self.take_packet(buffer, block).map(Some);
+                    let located = self.take_packet(buffer, block)?;
+                    *frames += 1;
+                    return Ok(Some(located));
                 }
                 INTERFACE => self.take_interface(buffer, block)?,
                 SECTION => self.take_section(buffer, block)?,
+                JOURNAL | CUSTOM | CUSTOM_UNCOPIED => {
+                    self.skip(buffer, block)?;
+                    *frames += 1;
+                }
                 _ => self.skip(buffer, block)?,
             }
         }
@@ -137,7 +148,7 @@ impl Ng {
         let interfaces = u32::try_from(self.interfaces.len()).unwrap_or(u32::MAX);
         self.interfaces_before = self.interfaces_before.saturating_add(interfaces);
         self.interfaces.clear();
-        buffer.take(block.length as usize);
+        buffer.take(block.size());
         Ok(())
     }
 
@@ -153,7 +164,7 @@ impl Ng {
         let interface = Interface::read(self.order, &body[BLOCK_HEADER..])
             .ok_or_else(|| block.error(Fault::TooShort { length: block.length }))?;
         self.interfaces.push(interface);
-        buffer.take(block.length as usize);
+        buffer.take(block.size());
         Ok(())
     }
 
@@ -177,7 +188,7 @@ impl Ng {
             let (frame, length) = (block.after_frame + 1, u64::from(packet.captured));
             return Err(Error::FrameLength { frame, offset: block.offset, length });
         }
-        let taken = buffer.take(block.length as usize);
+        let taken = buffer.take(block.size());
         let start = taken.start + packet.start;
         Ok(Located {
             at: packet.ticks.and_then(|ticks| interface.time(ticks)),
@@ -215,15 +226,15 @@ impl Ng {
         buffer: &'a mut Buffer<R>,
         block: Block,
     ) -> Result<&'a [u8], Error> {
-        let length = block.length as usize;
+        let size = block.size();
         let max = if block.is_packet() { FRAME_MAX + BESIDE_FRAME_MAX } else { BESIDE_FRAME_MAX };
-        if length > max {
+        if size > max {
             return Err(block.error(Fault::TooLong { length: block.length }));
         }
-        if !buffer.ready(length).map_err(|error| block.read_error(error))? {
+        if !buffer.ready(size).map_err(|error| block.read_error(error))? {
             return Err(block.cut());
         }
-        let (body, trailer) = buffer.unread()[..length].split_at(length - BLOCK_TRAILER);
+        let (body, trailer) = buffer.unread()[..size].split_at(size - BLOCK_TRAILER);
         self.check_trailer(block, trailer)?;
         Ok(body)
     }
@@ -231,8 +242,7 @@ impl Ng {
     /// Passes over a block that says nothing about frames, however long it is.
     fn skip<R: Read>(&self, buffer: &mut Buffer<R>, block: Block) -> Result<(), Error> {
         let read_error = |error| block.read_error(error);
-        let skipped =
-            buffer.skip(u64::from(block.length) - BLOCK_TRAILER as u64).map_err(read_error)?;
+        let skipped = buffer.skip((block.size() - BLOCK_TRAILER) as u64).map_err(read_error)?;
         if !skipped || !buffer.ready(BLOCK_TRAILER).map_err(read_error)? {
             return Err(block.cut());
         }
@@ -248,6 +258,12 @@ impl Ng {
 }
 
 impl Block {
+    /// Returns how many bytes the block takes in the file. Lengths are multiples of four, and some
+    /// writers pad but do not count the padding.
+    fn size(self) -> usize {
+        (self.length as usize).checked_next_multiple_of(4).unwrap_or(usize::MAX)
+    }
+
     const fn is_packet(self) -> bool {
         matches!(self.kind, PACKET | SIMPLE_PACKET | ENHANCED_PACKET)
     }

@@ -170,6 +170,30 @@ fn pcapng_frames_keep_their_section_interface_and_clock() {
 }
 
 #[test]
+fn what_wireshark_numbers_and_is_no_packet_takes_a_number() {
+    let mut file = Builder::section(Little);
+    file.interface(1, 0, &[]).enhanced(0, 1, 1, b"a");
+    for kind in [4, 5, 9, 10, 0x0bad, 0x4000_0bad, 0x7777] {
+        file.block(kind, |body| {
+            body.raw(&[0; 12]);
+        });
+    }
+    file.enhanced(0, 2, 1, b"b");
+    let numbers: Vec<_> = read_whole(&file.bytes[..]).iter().map(|frame| frame.number).collect();
+    assert_eq!(numbers, [1, 5]);
+}
+
+#[test]
+fn a_block_may_pad_without_counting_the_padding() {
+    let mut file = Builder::section(Little);
+    file.interface(1, 0, &[]);
+    file.u32(6).u32(35).raw(&[0; 12]).u32(3).u32(3).raw(b"abc\0").u32(35);
+    file.enhanced(0, 2, 1, b"d");
+    let frames = read_whole(&file.bytes[..]);
+    assert_eq!((&frames[0].bytes[..], &frames[1].bytes[..]), (&b"abc"[..], &b"d"[..]));
+}
+
+#[test]
 fn an_interface_counts_time_in_powers_of_ten_or_two_from_its_offset() {
     for (resolution, offset, ticks, nanos) in [
         (0, 0_i64, 3, Some(3_000_000_000)),
