@@ -9,7 +9,11 @@ use std::path::Path;
 
 use halfopen_capture::frame::{Direction, network_layer};
 use halfopen_capture::pcap::{Link, Reader};
+use halfopen_core::hop::Side;
+use halfopen_core::tap::{self, Config, Format, Recorder, Resolution};
+use halfopen_core::time::Instant;
 use halfopen_core::wire::View;
+use halfopen_core::wire::tcp::{Flags, Segment};
 
 fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reader"))
@@ -89,6 +93,33 @@ fn cooked_captures_tell_which_way_each_packet_went() {
             let expected = if from_client { Direction::Outgoing } else { Direction::Incoming };
             assert_eq!((frame.link, layer.direction), (link, Some(expected)));
             assert_eq!(layer.interface, (link == Link::LINUX_SLL2).then_some(3));
+        }
+    }
+}
+
+#[test]
+fn the_reader_sees_what_a_tap_saw() {
+    let client = "[2001:db8::1]:40000".parse().unwrap();
+    let server = "[2001:db8::2]:443".parse().unwrap();
+    let packet = Segment { payload: b"hello", ..Segment::new(client, server, Flags::PSH) };
+    let (packet, now) = (packet.into_packet(), Instant::from_nanos(1_000_002_003));
+    for format in [Format::Pcap, Format::Pcapng] {
+        for (resolution, nanos) in
+            [(Resolution::Micros, 1_000_002_000), (Resolution::Nanos, 1_000_002_003)]
+        {
+            for link in [tap::Link::Raw, tap::Link::Ethernet] {
+                let config = Config { format, resolution, link, ..Config::default() };
+                let mut recorder = Recorder::new(Vec::new(), &config).unwrap();
+                recorder.record(now, Side::Outside, &packet).unwrap();
+                let bytes = recorder.finish().unwrap();
+                let mut reader = Reader::new(&bytes[..]).unwrap();
+                let frame = reader.next().unwrap().unwrap();
+                let layer = network_layer(frame.link, frame.bytes, frame.wire_len).unwrap();
+                assert_eq!(layer.bytes, packet.bytes(), "{config:?}");
+                let epoch = Instant::EPOCH + tap::EPOCH;
+                let since_epoch = frame.at.unwrap().saturating_since(epoch);
+                assert_eq!(since_epoch.as_nanos(), nanos, "{config:?}");
+            }
         }
     }
 }
