@@ -85,6 +85,7 @@ pub struct Header {
 
 impl Header {
     /// Reads a header of at least twenty bytes.
+    #[inline]
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.first_chunk::<HEADER_MIN>()?;
         let u16_at = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);

@@ -85,6 +85,7 @@ impl<'a> View<'a> {
     ///
     /// Bytes beyond the packet's own length (an Ethernet trailer) are ignored. A total length of
     /// zero, which captures of segmentation offload show, stands for `wire_len`.
+    #[inline]
     pub fn parse(bytes: &'a [u8], wire_len: usize) -> Result<Self, Malformed> {
         let layout = match bytes.first().ok_or(Malformed::Truncated)? >> 4 {
             4 => layout_v4(bytes, wire_len)?,
@@ -96,48 +97,56 @@ impl<'a> View<'a> {
     }
 
     /// Returns the bytes that are there, from the IP header on.
+    #[inline]
     #[must_use]
     pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// Returns how long the packet was on the wire, which is more than `bytes` if it was cut.
+    #[inline]
     #[must_use]
     pub const fn wire_len(&self) -> usize {
         self.layout.end as usize
     }
 
     /// Tells whether this is an IPv6 packet.
+    #[inline]
     #[must_use]
     pub const fn is_v6(&self) -> bool {
         self.layout.v6
     }
 
     /// Returns the source address.
+    #[inline]
     #[must_use]
     pub fn src(&self) -> IpAddr {
         if self.layout.v6 { self.v6_at(8) } else { self.v4_at(12) }
     }
 
     /// Returns the destination address.
+    #[inline]
     #[must_use]
     pub fn dst(&self) -> IpAddr {
         if self.layout.v6 { self.v6_at(24) } else { self.v4_at(16) }
     }
 
     /// Returns the time to live (IPv4) or hop limit (IPv6).
+    #[inline]
     #[must_use]
     pub const fn ttl(&self) -> u8 {
         self.bytes[if self.layout.v6 { 7 } else { 8 }]
     }
 
     /// Returns the IPv4 identification; IPv6 has none outside fragments.
+    #[inline]
     #[must_use]
     pub fn ip_id(&self) -> Option<u16> {
         (!self.layout.v6).then(|| self.u16_at(4))
     }
 
     /// Returns the protocol.
+    #[inline]
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
         match self.layout.protocol {
@@ -149,6 +158,7 @@ impl<'a> View<'a> {
     }
 
     /// Returns the packet's place among the fragments of a packet; `None` if it is whole.
+    #[inline]
     #[must_use]
     pub fn fragment(&self) -> Option<Fragment> {
         if let Some(at) = self.layout.fragment {
@@ -166,6 +176,7 @@ impl<'a> View<'a> {
     }
 
     /// Returns the TCP header, if there is one to be read.
+    #[inline]
     #[must_use]
     pub fn tcp(&self) -> Option<tcp::Header> {
         if self.layout.protocol != TCP {
@@ -182,6 +193,7 @@ impl<'a> View<'a> {
     }
 
     /// Returns the ICMP header, if there is one to be read.
+    #[inline]
     #[must_use]
     pub fn icmp(&self) -> Option<icmp::Header> {
         if self.protocol() != Protocol::Icmp {
@@ -199,6 +211,7 @@ impl<'a> View<'a> {
     }
 
     /// Returns source and destination port of TCP or UDP, if there is a header to be read.
+    #[inline]
     #[must_use]
     pub fn ports(&self) -> Option<(u16, u16)> {
         let at = usize::from(self.layout.transport);
@@ -211,6 +224,7 @@ impl<'a> View<'a> {
     ///
     /// An ICMP error is named by itself, not by the flow that it quotes. `None` for a packet whose
     /// ports cannot be read, such as a later fragment.
+    #[inline]
     #[must_use]
     pub fn flow(&self) -> Option<FlowKey> {
         let protocol = self.protocol();
@@ -224,35 +238,42 @@ impl<'a> View<'a> {
     }
 
     /// Returns the payload of the transport protocol as far as it is there.
+    #[inline]
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
         self.bytes.get(usize::from(self.layout.payload)..).unwrap_or_default()
     }
 
     /// Returns how long the payload was on the wire.
+    #[inline]
     #[must_use]
     pub const fn payload_len(&self) -> usize {
         (self.layout.end as usize).saturating_sub(self.layout.payload as usize)
     }
 
+    #[inline]
     fn transport_header(&self) -> Option<&'a [u8]> {
         let end = self.bytes.len().min(usize::from(self.layout.payload));
         self.bytes.get(usize::from(self.layout.transport)..end).filter(|header| !header.is_empty())
     }
 
+    #[inline]
     fn first_fragment(&self) -> bool {
         self.fragment().is_none_or(|fragment| fragment.offset == 0)
     }
 
+    #[inline]
     fn u16_at(&self, at: usize) -> u16 {
         u16::from_be_bytes([self.bytes[at], self.bytes[at + 1]])
     }
 
+    #[inline]
     fn v4_at(&self, at: usize) -> IpAddr {
         let octets: [u8; 4] = core::array::from_fn(|index| self.bytes[at + index]);
         Ipv4Addr::from(octets).into()
     }
 
+    #[inline]
     fn v6_at(&self, at: usize) -> IpAddr {
         let octets: [u8; 16] = core::array::from_fn(|index| self.bytes[at + index]);
         Ipv6Addr::from(octets).into()
@@ -270,6 +291,7 @@ impl fmt::Debug for View<'_> {
     }
 }
 
+#[inline]
 fn layout_v4(bytes: &[u8], wire_len: usize) -> Result<Layout, Malformed> {
     let header = bytes.get(..V4_HEADER).ok_or(Malformed::Truncated)?;
     let header_len = usize::from(header[0] & 0x0f) * 4;
@@ -328,6 +350,7 @@ fn layout_v6(bytes: &[u8], wire_len: usize) -> Result<Layout, Malformed> {
 }
 
 /// Finds where the payload starts, if the transport header's fixed fields are there.
+#[inline]
 fn locate_payload(bytes: &[u8], layout: Layout) -> Result<Layout, Malformed> {
     let view = View { bytes, layout };
     let start = usize::from(layout.transport);
