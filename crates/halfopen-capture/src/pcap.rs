@@ -88,6 +88,7 @@ enum ByteOrder {
 }
 
 impl ByteOrder {
+    #[inline]
     fn u16(self, bytes: &[u8], at: usize) -> u16 {
         let word = [bytes[at], bytes[at + 1]];
         match self {
@@ -96,6 +97,7 @@ impl ByteOrder {
         }
     }
 
+    #[inline]
     fn u32(self, bytes: &[u8], at: usize) -> u32 {
         let word = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
         match self {
@@ -125,6 +127,7 @@ impl<R: Read> Reader<R> {
     ///
     /// An error comes once and ends the capture: the frames before it were read, and what follows
     /// a damaged place cannot be told from noise.
+    #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its buffer")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, Error> {
         if self.ended {

@@ -45,6 +45,7 @@ impl Classic {
     }
 
     /// Finds the next frame, counts it and takes it from the buffer.
+    #[inline]
     pub(super) fn locate<R: Read>(
         &self,
         buffer: &mut Buffer<R>,
@@ -80,6 +81,7 @@ impl Classic {
         Ok(Some(Located { at, interface: 0, link: self.link, wire_len: wire_len as usize, bytes }))
     }
 
+    #[inline]
     fn time(&self, seconds: u32, fraction: u32) -> Option<Instant> {
         let nanos = u64::from(fraction) * u64::from(self.unit);
         (nanos < 1_000_000_000)

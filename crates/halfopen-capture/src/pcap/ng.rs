@@ -74,6 +74,7 @@ impl Ng {
     }
 
     /// Finds the next frame, counts it and takes its block from the buffer.
+    #[inline]
     pub(super) fn locate<R: Read>(
         &mut self,
         buffer: &mut Buffer<R>,
@@ -99,6 +100,7 @@ impl Ng {
     }
 
     /// Reads the header of the next block and leaves it in the buffer; `None` at the end.
+    #[inline]
     fn next_block<R: Read>(
         &mut self,
         buffer: &mut Buffer<R>,
@@ -168,6 +170,7 @@ impl Ng {
         Ok(())
     }
 
+    #[inline]
     fn take_packet<R: Read>(
         &mut self,
         buffer: &mut Buffer<R>,
@@ -200,6 +203,7 @@ impl Ng {
     }
 
     /// Reads the fixed fields of a packet block; `None` if they are not all there.
+    #[inline]
     fn packet(&self, kind: u32, body: &[u8]) -> Option<Packet> {
         let start = BLOCK_HEADER + if kind == SIMPLE_PACKET { 4 } else { 20 };
         if body.len() < start {
@@ -221,6 +225,7 @@ impl Ng {
     }
 
     /// Fetches a whole block and returns it without its trailer.
+    #[inline]
     fn body<'a, R: Read>(
         &self,
         buffer: &'a mut Buffer<R>,
@@ -251,6 +256,7 @@ impl Ng {
         Ok(())
     }
 
+    #[inline]
     fn check_trailer(&self, block: Block, trailer: &[u8]) -> Result<(), Error> {
         let (front, back) = (block.length, self.order.u32(trailer, 0));
         if front == back { Ok(()) } else { Err(block.error(Fault::Lengths { front, back })) }
@@ -260,6 +266,7 @@ impl Ng {
 impl Block {
     /// Returns how many bytes the block takes in the file. Lengths are multiples of four, and some
     /// writers pad but do not count the padding.
+    #[inline]
     fn size(self) -> usize {
         (self.length as usize).checked_next_multiple_of(4).unwrap_or(usize::MAX)
     }
