@@ -40,6 +40,12 @@ impl Header {
         if self.v6 { matches!(self.kind, 128 | 129) } else { matches!(self.kind, 0 | 8) }
     }
 
+    /// Tells whether the message asks for an echo.
+    #[must_use]
+    pub const fn is_echo_request(&self) -> bool {
+        self.kind == if self.v6 { 128 } else { 8 }
+    }
+
     /// Tells whether the message says that the destination cannot be reached.
     #[must_use]
     pub const fn is_unreachable(&self) -> bool {
