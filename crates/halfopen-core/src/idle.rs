@@ -138,11 +138,12 @@ pub enum OnOrphan {
 /// How much a hop remembers at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// The most flows at a time; at least one.
+    /// The most flows at a time: 1 to 2^30.
     pub flows: u32,
     /// What happens to a new flow when there is no room.
     pub when_full: WhenFull,
-    /// How many forgotten flows the hop still knows to have had, which only its events tell.
+    /// How many forgotten flows the hop still knows to have had, at most 2^30. Only its events
+    /// tell: `Orphaned` says when a flow was forgotten.
     pub forgotten: u32,
 }
 

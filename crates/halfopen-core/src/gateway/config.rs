@@ -56,6 +56,9 @@ impl GatewayConfig {
         if self.idle.capacity.flows == 0 {
             return Err(ConfigError::NoRoom);
         }
+        if self.idle.capacity.flows.max(self.idle.capacity.forgotten) > ROOM_MAX {
+            return Err(ConfigError::TooMuchRoom);
+        }
         if self.ttl == 0 {
             return Err(ConfigError::NoTtl);
         }
@@ -70,8 +73,11 @@ impl GatewayConfig {
     }
 }
 
+/// The most flows and the most forgotten flows: both together have 32-bit names.
+const ROOM_MAX: u32 = 1 << 30;
+
 /// More external addresses than any product has.
-const EXTERNAL_MAX: usize = 1 << 16;
+const EXTERNAL_MAX: usize = 256;
 
 /// How a gateway translates addresses and ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +174,8 @@ pub enum OutOfWindow {
 pub enum ConfigError {
     /// The capacity is zero flows.
     NoRoom,
+    /// The capacity is more flows than supported.
+    TooMuchRoom,
     /// The time to live is zero.
     NoTtl,
     /// There is no external address.
@@ -182,6 +190,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRoom => write!(f, "a gateway needs room for at least one flow"),
+            Self::TooMuchRoom => write!(f, "no capacity can be more than {ROOM_MAX} flows"),
             Self::NoTtl => write!(f, "a time to live of zero lets no packet through"),
             Self::NoAddress => write!(f, "a translating gateway needs an external address"),
             Self::TooManyAddresses(count) => {
