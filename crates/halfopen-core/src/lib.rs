@@ -16,5 +16,6 @@ pub mod path;
 pub mod rng;
 pub mod seq;
 pub mod tap;
+pub mod tcp;
 pub mod time;
 pub mod wire;

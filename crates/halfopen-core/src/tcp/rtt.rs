@@ -1,0 +1,135 @@
+//! The round-trip time and the retransmission timeout: RFC 6298 as Linux does it.
+
+use crate::seq::Seq;
+use crate::time::{Duration, Instant};
+
+/// The estimate of a connection's round-trip time.
+///
+/// It differs from RFC 6298 as `net/ipv4/tcp_input.c`, `tcp_rtt_estimator`, does: the least timeout
+/// is a floor under the variation, not under the sum; the variation is the largest of the last
+/// round trip and falls at most once a round trip; and a shorter sample raises it only slowly.
+#[derive(Clone, Debug)]
+pub(super) struct Rtt {
+    estimate: Option<Estimate>,
+    /// The timeout with what backing off made of it.
+    rto: Duration,
+    min: Duration,
+    max: Duration,
+    /// What is being timed: the number that ends it, and when it was sent.
+    timed: Option<(Seq, Instant)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Estimate {
+    smoothed: Duration,
+    /// Four times the mean deviation.
+    deviation: Duration,
+    /// The largest deviation of this round trip, and not below the floor.
+    deviation_max: Duration,
+    /// What the timeout adds.
+    variation: Duration,
+    /// Where the current round trip ends.
+    round_end: Seq,
+}
+
+impl Rtt {
+    pub(super) fn new(initial: Duration, min: Duration, max: Duration) -> Self {
+        Self { estimate: None, rto: initial, min, max, timed: None }
+    }
+
+    /// Begins to time what ends at `end`, unless something is being timed.
+    pub(super) fn start(&mut self, end: Seq, now: Instant) {
+        self.timed.get_or_insert((end, now));
+    }
+
+    /// Gives up the timing, since it cannot be told any more which copy is acknowledged (Karn's
+    /// algorithm, RFC 6298 section 3).
+    pub(super) fn cancel(&mut self) {
+        self.timed = None;
+    }
+
+    /// Returns the round-trip time that an acknowledgment of what is timed shows.
+    pub(super) fn stop(&mut self, ack: Seq, now: Instant) -> Option<Duration> {
+        let (_, sent) = self.timed.take_if(|(end, _)| !ack.before(*end))?;
+        Some(now.saturating_since(sent))
+    }
+
+    /// Takes a sample; `una` and `nxt` say what the peer has and what is on its way.
+    pub(super) fn sample(&mut self, sample: Duration, una: Seq, nxt: Seq) {
+        let floor = self.min;
+        let estimate = match self.estimate {
+            // RFC 6298 section 2.2: the variation is half the sample; times four
+            None => Estimate {
+                smoothed: sample,
+                deviation: sample * 2,
+                deviation_max: (sample * 2).max(floor),
+                variation: (sample * 2).max(floor),
+                round_end: nxt,
+            },
+            Some(before) => before.refined(sample, una, nxt, floor),
+        };
+        self.estimate = Some(estimate);
+        self.rto = (estimate.smoothed + estimate.variation).min(self.max);
+    }
+
+    /// Doubles the timeout (RFC 6298 section 5.5).
+    pub(super) fn back_off(&mut self) {
+        self.rto = (self.rto * 2).min(self.max);
+    }
+
+    /// Takes a timeout that does not come from a sample.
+    pub(super) fn set_rto(&mut self, rto: Duration) {
+        self.rto = rto;
+    }
+
+    pub(super) fn rto(&self) -> Duration {
+        self.rto
+    }
+
+    /// Returns the longest timeout that backing off makes.
+    pub(super) fn most(&self) -> Duration {
+        self.max
+    }
+
+    pub(super) fn smoothed(&self) -> Option<Duration> {
+        self.estimate.map(|estimate| estimate.smoothed)
+    }
+
+    pub(super) fn has_sample(&self) -> bool {
+        self.estimate.is_some()
+    }
+}
+
+impl Estimate {
+    fn refined(mut self, sample: Duration, una: Seq, nxt: Seq, floor: Duration) -> Self {
+        let error = sample.abs_diff(self.smoothed);
+        let shorter = sample < self.smoothed;
+        // RFC 6298 section 2.3: deviation before mean, gains of 1/4 and 1/8. `deviation` is four
+        // times the mean deviation, so the error enters whole.
+        let share = self.deviation / 4;
+        let excess = error.saturating_sub(share);
+        if shorter && !excess.is_zero() {
+            // a path that got faster is not a path that varies
+            self.deviation += excess / 8;
+        } else {
+            self.deviation = self.deviation.saturating_sub(share) + error;
+        }
+        if shorter {
+            self.smoothed = self.smoothed.saturating_sub(error / 8);
+        } else {
+            self.smoothed += error / 8;
+        }
+        if self.deviation > self.deviation_max {
+            self.deviation_max = self.deviation;
+            self.variation = self.variation.max(self.deviation_max);
+        }
+        if una.after(self.round_end) {
+            if self.deviation_max < self.variation {
+                self.variation -= self.variation.saturating_sub(self.deviation_max) / 4;
+            }
+            self.round_end = nxt;
+            self.deviation_max = floor;
+        }
+        self
+    }
+}

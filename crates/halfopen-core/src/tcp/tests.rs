@@ -1,0 +1,5 @@
+use super::*;
+
+mod giving_up;
+mod network;
+mod opening;
