@@ -12,6 +12,7 @@ pub mod flow;
 pub mod gateway;
 pub mod hop;
 pub mod idle;
+pub mod link;
 pub mod path;
 pub mod rng;
 pub mod seq;
