@@ -7,6 +7,7 @@
 //! its way, closely enough that a capture of the model and a capture of the wire get one verdict.
 
 pub mod cause;
+mod document;
 pub mod deadline;
 pub mod flow;
 pub mod gateway;
@@ -14,6 +15,7 @@ pub mod hop;
 pub mod idle;
 pub mod link;
 pub mod path;
+pub mod profile;
 pub mod rng;
 pub mod seq;
 pub mod tap;
