@@ -17,6 +17,7 @@ pub mod link;
 pub mod path;
 pub mod profile;
 pub mod rng;
+pub mod scenario;
 pub mod seq;
 pub mod tap;
 pub mod tcp;

@@ -1,0 +1,257 @@
+//! A phenomenon in domain words: a client, a path, a far end, what happens, and what is expected.
+//!
+//! A scenario is a TOML text. It says nothing of addresses, ports or hosts: whoever runs it, in
+//! virtual time or on the wire, chooses those. All times count from the start of the run.
+
+mod document;
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+use crate::cause::{Cause, Culprit, Harm, Mechanism};
+pub use crate::document::DocumentError;
+use crate::document::{quantity, read, shipped};
+use crate::gateway::GatewayConfig;
+use crate::time::Duration;
+
+const SHIPPED: &[(&str, &str)] = shipped!["scenarios":
+    "balancer-fin-first-180",
+    "balancer-fin-first-300",
+    "box-fins-at-expiry",
+    "box-resets-both-at-expiry",
+    "close-race",
+    "far-end-aborts",
+    "firewall-drops-silently",
+    "incident",
+    "keepalive-saves",
+    "nat-resets-next-packet",
+    "packet-loss",
+    "pool-cap-saves",
+    "production-spared",
+    "retry-masks",
+    "slow-response",
+    "table-flushed",
+];
+
+/// A phenomenon to reproduce.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The name that the command uses, which is its file's.
+    pub name: String,
+    /// What happens, in a few words.
+    pub title: String,
+    /// What happens and why, in a few sentences.
+    pub about: String,
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// How long it lasts.
+    pub length: Duration,
+    /// Who asks.
+    pub client: Client,
+    /// What stands between, the innermost first.
+    pub path: Vec<Station>,
+    /// Who answers.
+    pub far_end: FarEnd,
+    /// What happens besides, in the order of time.
+    pub disturbances: Vec<Disturbance>,
+    /// What a diagnosis of the client's capture must say.
+    pub expect: Expectation,
+}
+
+/// A program that sends requests in bursts and waits for each response.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// When the bursts start; at least one, in the order of time.
+    pub bursts: Vec<Duration>,
+    /// How many requests a burst has; at least one.
+    pub requests: u32,
+    /// How many of them are under way at a time; the rest wait for their turn.
+    pub at_once: u32,
+    /// What becomes of a connection after its response.
+    pub connections: Connections,
+    /// How long the handshake may take; `None` is as long as TCP tries.
+    pub connect_timeout: Option<Duration>,
+    /// How long a response may take; `None` is as long as TCP tries.
+    pub read_timeout: Option<Duration>,
+    /// How often a request that failed goes out again at once, each time on a fresh connection.
+    pub retries: u32,
+    /// The bytes of a request; 256 if the text does not say.
+    pub request_bytes: u32,
+    /// Whether and when TCP probes an idle connection.
+    pub keepalive: Option<Keepalive>,
+    /// How long sent data may stay unacknowledged; `None` is as long as TCP tries.
+    pub user_timeout: Option<Duration>,
+}
+
+/// What becomes of a connection after its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// The client closes it.
+    PerRequest,
+    /// It goes into a pool, which takes the one used last first, and which closes a connection as
+    /// soon as a FIN or a reset arrives on it.
+    Pooled {
+        /// After how long without use the pool closes a connection; `None` is never.
+        idle_cap: Option<Duration>,
+        /// Whether a `Keep-Alive` hint of the far end lowers the cap.
+        heeds_hint: bool,
+    },
+}
+
+/// When TCP probes an idle connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keepalive {
+    /// How long nothing may have come in before the first probe.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub idle: Duration,
+    /// How long to wait for an answer before the next.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub interval: Duration,
+    /// After how many unanswered probes the connection is given up.
+    pub count: u32,
+}
+
+/// Something between client and far end.
+#[derive(Clone, Debug)]
+pub enum Station {
+    /// It takes time, and may lose packets.
+    Link(Link),
+    /// It remembers flows.
+    Gateway(Box<Gateway>),
+}
+
+/// A link; what it says holds for either direction.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// How long a packet takes.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub delay: Duration,
+    /// How much longer it may take, by chance.
+    #[serde(default, deserialize_with = "quantity::duration")]
+    pub jitter: Duration,
+    /// The share of packets lost, from 0 to 1.
+    #[serde(default, deserialize_with = "quantity::share")]
+    pub loss: f64,
+    /// The share of packets that arrive twice, from 0 to 1.
+    #[serde(default, deserialize_with = "quantity::share")]
+    pub duplicates: f64,
+}
+
+/// A hop that remembers flows.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// What the scenario calls it.
+    pub name: String,
+    /// The profile that it starts from.
+    pub profile: String,
+    config: GatewayConfig,
+}
+
+impl Gateway {
+    /// Returns how it is set up, with the addresses that it translates to. One that does not
+    /// translate needs none.
+    #[must_use]
+    pub fn config(&self, external: Vec<IpAddr>) -> GatewayConfig {
+        let mut config = self.config.clone();
+        if let Some(translation) = &mut config.translation {
+            translation.external = external;
+        }
+        config
+    }
+}
+
+/// A balancer as seen from the path: a host that answers requests and closes idle connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FarEnd {
+    /// After how long without a byte it closes a connection; `None` is never.
+    #[serde(default, deserialize_with = "quantity::optional_duration")]
+    pub idle_timeout: Option<Duration>,
+    /// How it closes an idle connection.
+    #[serde(default)]
+    pub closes_with: Close,
+    /// The time in the `Keep-Alive` hint of its responses; `None` gives no hint.
+    #[serde(default, deserialize_with = "quantity::optional_duration")]
+    pub hint: Option<Duration>,
+    /// How long it takes to answer.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub answers_after: Duration,
+    /// The bytes of a response; 256 if the text does not say.
+    #[serde(default = "document::bytes_default")]
+    pub response_bytes: u32,
+    /// Whether and when its TCP probes an idle connection.
+    pub keepalive: Option<Keepalive>,
+}
+
+/// How a host closes a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Close {
+    /// In order, with a FIN.
+    #[default]
+    Fin,
+    /// At once, with a reset.
+    Reset,
+}
+
+/// Something that happens to the path or its far end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disturbance {
+    /// When.
+    pub at: Duration,
+    /// What.
+    pub what: Happening,
+}
+
+/// What happens to the path or its far end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// A gateway loses its whole table: a restart, or a failover without state.
+    Flush {
+        /// The gateway's index in [`Scenario::path`].
+        station: usize,
+    },
+    /// The far end resets its idle connections.
+    AbortIdle,
+}
+
+/// What a diagnosis of the client's capture must say of the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// Why.
+    pub cause: Cause,
+    /// How it showed; `None` leaves it open.
+    pub mechanism: Option<Mechanism>,
+    /// Who did it; `None` leaves it open.
+    pub culprit: Option<Culprit>,
+    /// What it did to requests.
+    pub harm: Harm,
+    /// How many requests failed.
+    #[serde(default)]
+    pub failures: u32,
+}
+
+impl Scenario {
+    /// Reads a scenario; `name` is its file's without the ending.
+    pub fn parse(name: &str, text: &str) -> Result<Self, DocumentError> {
+        read::<document::Document>(text)?.scenario(name, text)
+    }
+
+    /// Returns the names of the scenarios that ship, in order.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        SHIPPED.iter().map(|&(name, _)| name)
+    }
+
+    /// Returns the text of the scenario `name` if it ships.
+    #[must_use]
+    pub fn shipped(name: &str) -> Option<&'static str> {
+        SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|&(_, text)| text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use super::*;
+use crate::idle::{OnExpiry, OnOrphan, Told};
+
+const EXTERNAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1));
+
+fn shipped(name: &str) -> Scenario {
+    let text = Scenario::shipped(name).expect(name);
+    Scenario::parse(name, text).unwrap_or_else(|error| panic!("{name}.toml: {error}"))
+}
+
+/// Returns the message about the text of the flushed table after `change` is made to it.
+fn message(from: &str, to: &str) -> String {
+    let text = Scenario::shipped("table-flushed").unwrap();
+    assert!(text.contains(from), "{from}");
+    Scenario::parse("changed", &text.replacen(from, to, 1)).unwrap_err().to_string()
+}
+
+fn gateway(scenario: &Scenario) -> GatewayConfig {
+    scenario
+        .path
+        .iter()
+        .find_map(|station| match station {
+            Station::Gateway(gateway) => Some(gateway.config(vec![EXTERNAL])),
+            Station::Link(_) => None,
+        })
+        .expect("a gateway on the path")
+}
+
+#[test]
+fn every_scenario_that_ships_can_be_read() {
+    for name in Scenario::names() {
+        let scenario = shipped(name);
+        assert_eq!(scenario.name, name);
+        for station in &scenario.path {
+            if let Station::Gateway(gateway) = station {
+                assert_eq!(gateway.config(vec![EXTERNAL]).check(), Ok(()), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_incident_is_ten_requests_every_twenty_minutes_through_a_nat_gateway() {
+    let incident = shipped("incident");
+    assert_eq!(incident.client.bursts, [0, 20, 40].map(Duration::from_mins));
+    assert_eq!((incident.client.requests, incident.client.at_once), (10, 1));
+    let pool = Connections::Pooled { idle_cap: None, heeds_hint: true };
+    assert_eq!(incident.client.connections, pool);
+    assert_eq!(incident.far_end.idle_timeout, Some(Duration::from_mins(30)));
+    assert_eq!(incident.far_end.hint, None);
+    let idle = gateway(&incident).idle;
+    assert_eq!(idle.timers.tcp_established, Some(Duration::from_secs(350)));
+    assert_eq!(idle.on_orphan_inside, OnOrphan::Reset);
+    assert_eq!((incident.expect.cause, incident.expect.failures), (Cause::IdleExpiry, 2));
+}
+
+#[test]
+fn a_gateway_is_its_profile_with_changes() {
+    let idle = gateway(&shipped("box-fins-at-expiry")).idle;
+    assert_eq!(idle.timers.tcp_established, Some(Duration::from_secs(350)));
+    assert_eq!(idle.timers.tcp_time_wait, Some(Duration::from_mins(2)));
+    assert_eq!(idle.on_expiry, OnExpiry::Fin(Told::Inside));
+    let changed = Scenario::shipped("incident").unwrap().replacen(
+        "gateway.name = \"nat\"",
+        "gateway.on-expiry = { reset = \"both\" }\ngateway.on-orphan.outside = \"reset\"\n\
+         gateway.refresh.by-outside = false\ngateway.capacity = { flows = 9, when-full = \
+         \"evict-idlest\" }\ngateway.per-destination = 3",
+        1,
+    );
+    let config = gateway(&Scenario::parse("changed", &changed).unwrap());
+    assert_eq!(config.idle.on_expiry, OnExpiry::Reset(Told::Both));
+    assert_eq!(config.idle.on_orphan_outside, OnOrphan::Reset);
+    assert!(!config.idle.refresh.by_outside);
+    assert_eq!(config.idle.capacity.flows, 9);
+    assert_eq!(config.translation.unwrap().per_destination, Some(3));
+}
+
+#[test]
+fn a_disturbance_names_the_gateway_that_it_hits() {
+    let flushed = shipped("table-flushed");
+    let what = Happening::Flush { station: 1 };
+    assert_eq!(flushed.disturbances, [Disturbance { at: Duration::from_secs(45), what }]);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place() {
+    assert!(
+        message("connections = ", "conections = ")
+            .starts_with("line 11, column 1: unknown field `conections`, expected one of `every`")
+    );
+    assert!(message("link.delay", "lnk.delay").contains("unknown variant `lnk`"));
+    assert!(message("gateway.name", "gateway.nam").contains("unknown field `nam`"));
+    assert!(message("link.delay", "link.dely").contains("unknown field `dely`"));
+}
+
+#[test]
+fn a_bad_number_is_refused_where_it_stands() {
+    assert!(
+        message("requests = 3", "requests = 0").starts_with("line 10, column 12: 0 is not from")
+    );
+    assert!(message("requests = 3", "requests = -3").contains("integer `-3`"));
+    assert!(message("requests = 3", "requests = 20000").contains("20000 is not from 1 to 10000"));
+    assert!(message("\"200us\"", "\"200\"").contains("`200` is not a duration"));
+    assert!(message("\"200us\"", "200").contains("expected a duration with its unit"));
+    let lossy = "link.delay = \"200us\"\nlink.loss = \"800%\"";
+    assert!(message("link.delay = \"200us\"", lossy).contains("`800%` is not a share"));
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    assert!(message("run-for = \"90s\"\n", "").contains("missing field `run-for`"));
+    assert!(message("harm = \"failed\"\n", "").contains("missing field `harm`"));
+    assert!(message("bursts-at", "# bursts-at").contains("bursts need either `every`"));
+}
+
+#[test]
+fn an_unknown_profile_is_told_which_there_are() {
+    let message = message("aws-nat-gateway", "aws-nat");
+    assert!(message.contains("there is no profile `aws-nat`, only aws-gwlb, "), "{message}");
+}
+
+#[test]
+fn bursts_start_one_after_the_other_and_before_the_end() {
+    assert!(message("\"35s\"", "\"25s\"").contains("later than the one before"));
+    assert!(message("\"51s\"", "\"2min\"").contains("starts at 120s, when the run is over"));
+    assert!(message("\"0s\", \"25s\", \"35s\", \"39s\", \"51s\"", "").contains("must be a burst"));
+    assert!(message("bursts-at", "bursts = 2\nbursts-at").contains("bursts need either"));
+}
+
+#[test]
+fn a_disturbance_is_one_thing_that_can_happen() {
+    assert!(message("flush = \"nat\"", "flush = \"lb\"").contains("is called `lb`"));
+    assert!(message("flush = \"nat\"\n", "").contains("either `flush` or `far-end`"));
+    assert!(message("at = \"45s\"", "at = \"90s\"").contains("when the run is over"));
+}
+
+#[test]
+fn what_is_for_pools_is_refused_without_one() {
+    let per_request = "connections = \"per-request\"\nidle-cap = \"5s\"";
+    assert!(message("connections = \"pooled\"", per_request).contains("`idle-cap` is for pooled"));
+}
+
+#[test]
+fn an_expectation_does_not_contradict_itself() {
+    assert!(message("cause = \"state-loss\"", "cause = \"none\"").contains("without a cause"));
+    assert!(message("failures = 1", "failures = 0").contains("`harm` is `failed`"));
+    assert!(message("cause = \"state-loss\"", "cause = \"gremlins\"").contains("`gremlins`"));
+}
+
+#[test]
+fn gateways_of_a_path_have_names_of_their_own() {
+    let twice = "[[path]]\ngateway.profile = \"aws-nat-gateway\"\ngateway.name = \"nat\"\n\n\
+                 [[disturbance]]";
+    assert!(message("[[disturbance]]", twice).contains("two gateways are called `nat`"));
+}
+
+#[test]
+fn hostile_text_is_an_error_and_no_more() {
+    let nested = "a = ".to_owned() + &"[".repeat(100_000);
+    for text in ["", "\0", "[", "title = 1", "\u{feff}x", nested.as_str()] {
+        assert!(Scenario::parse("hostile", text).is_err());
+    }
+}
