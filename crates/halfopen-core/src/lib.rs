@@ -7,8 +7,8 @@
 //! its way, closely enough that a capture of the model and a capture of the wire get one verdict.
 
 pub mod cause;
-mod document;
 pub mod deadline;
+mod document;
 pub mod flow;
 pub mod gateway;
 pub mod hop;

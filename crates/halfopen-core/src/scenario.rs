@@ -13,6 +13,7 @@ use crate::cause::{Cause, Culprit, Harm, Mechanism};
 pub use crate::document::DocumentError;
 use crate::document::{quantity, read, shipped};
 use crate::gateway::GatewayConfig;
+use crate::tcp::Keepalive;
 use crate::time::Duration;
 
 const SHIPPED: &[(&str, &str)] = shipped!["scenarios":
@@ -97,20 +98,6 @@ pub enum Connections {
         /// Whether a `Keep-Alive` hint of the far end lowers the cap.
         heeds_hint: bool,
     },
-}
-
-/// When TCP probes an idle connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Keepalive {
-    /// How long nothing may have come in before the first probe.
-    #[serde(deserialize_with = "quantity::duration")]
-    pub idle: Duration,
-    /// How long to wait for an answer before the next.
-    #[serde(deserialize_with = "quantity::duration")]
-    pub interval: Duration,
-    /// After how many unanswered probes the connection is given up.
-    pub count: u32,
 }
 
 /// Something between client and far end.

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Client, Connections, Disturbance, Expectation, FarEnd, Gateway, Happening, Keepalive, Link,
-    Scenario, Station,
+    Client, Connections, Disturbance, Expectation, FarEnd, Gateway, Happening, Link, Scenario,
+    Station,
 };
 use crate::cause::{Cause, Harm};
 use crate::document::DocumentError;
@@ -15,6 +15,7 @@ use crate::document::quantity::Humane;
 use crate::gateway::GatewayConfig;
 use crate::idle::{OnExpiry, OnOrphan, WhenFull};
 use crate::profile::{Profile, Timers};
+use crate::tcp::Keepalive;
 use crate::time::Duration;
 
 // What a run holds in memory grows with these, so they are bounded.

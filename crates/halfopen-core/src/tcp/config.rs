@@ -3,6 +3,9 @@
 use core::ops::RangeInclusive;
 use std::net::IpAddr;
 
+use serde::Deserialize;
+
+use crate::document::quantity;
 use crate::time::Duration;
 
 /// The settings of one host's TCP: what Linux calls sysctls.
@@ -117,11 +120,14 @@ pub(super) fn mss_of(mtu: u16, v6: bool) -> u16 {
 }
 
 /// How a connection that is idle is probed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Keepalive {
     /// How long nothing may have come in before the first probe; at least one second.
+    #[serde(deserialize_with = "quantity::duration")]
     pub idle: Duration,
     /// How long to wait for an answer before the next; at least one second.
+    #[serde(deserialize_with = "quantity::duration")]
     pub interval: Duration,
     /// After how many unanswered probes the connection is given up.
     pub count: u32,
