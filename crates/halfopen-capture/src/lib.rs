@@ -1,4 +1,23 @@
-//! From a capture to verdicts.
+//! From a capture to verdicts that name their frames.
+//!
+//! Packets go into a [`Tracker`], which keeps one timeline a connection, in bounded memory. Rules
+//! judge each timeline by how TCP works, and [`diagnose`](Tracker::diagnose) infers from the
+//! verdicts what is wrong with each path.
+//!
+//! The input is hostile: nothing here panics on it, and a time stamp is believed only as far as it
+//! agrees with its neighbours. Time is the frame's time; nothing reads a clock.
 
+mod case;
+mod clock;
 pub mod frame;
+mod infer;
 pub mod pcap;
+mod route;
+mod rules;
+mod sighting;
+mod timeline;
+mod tracker;
+
+pub use infer::{Diagnosis, PathReport};
+pub use rules::{RULES, Rule};
+pub use tracker::{Counts, Limits, Tracker};

@@ -1,4 +1,4 @@
-//! The words in which a path is judged: by a diagnosis, and by a scenario that says what is true.
+//! The words in which flows and paths are judged: by a diagnosis, and by a scenario that says what is true.
 //!
 //! A path has one cause; how it showed, who did it and what it did to requests are separate words.
 //! Each is written in TOML and JSON as its name in kebab case.
@@ -96,17 +96,55 @@ words! {
 }
 
 words! {
-    /// What it did to requests.
+    /// What it did to requests; the later word is the worse.
     Harm {
-        /// A request got no response, and did not go out again.
-        Failed = "failed",
+        /// Nothing was harmed.
+        None = "none",
+        /// It happened to packets that carried no request.
+        Latent = "latent",
         /// A request got no response on its connection, and went out again on another within a
         /// second.
         Masked = "masked",
-        /// It happened to packets that carried no request.
-        Latent = "latent",
-        /// Nothing was harmed.
-        None = "none",
+        /// A request got no response, and did not go out again.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// What became of a flow.
+    Finding {
+        /// Nothing wrong.
+        Healthy = "healthy",
+        /// Used again after a pause, and answered by a reset.
+        ResetOnReuse = "reset-on-reuse",
+        /// Used again after a pause, and nobody answered.
+        SilentDrop = "silent-drop",
+        /// Reset by a box while nobody sent anything.
+        ResetAtExpiry = "reset-at-expiry",
+        /// Closed by a box in an end's name while nobody sent anything.
+        FinAtExpiry = "fin-at-expiry",
+        /// Forgotten while a request waited for its response.
+        ForgottenInFlight = "forgotten-in-flight",
+        /// Closed by one end, and forgotten before the other end closed it too.
+        LateClose = "late-close",
+        /// The far end closed as a request was under way.
+        CloseRace = "close-race",
+        /// The client sent a request on a connection that the far end had closed well before.
+        UsedAfterClose = "used-after-close",
+        /// A box reset or swallowed it although it had not paused.
+        LostState = "lost-state",
+        /// The far end reset it.
+        PeerAbort = "peer-abort",
+        /// The far end closed it without answering the request that it had taken.
+        PeerClose = "peer-close",
+        /// The client gave up a request that the far end had taken.
+        ClientGaveUp = "client-gave-up",
+        /// The far end refused the connection.
+        Refused = "refused",
+        /// Nothing answered the attempt to connect.
+        Unreachable = "unreachable",
+        /// A request was lost, and the capture does not show why.
+        Inconclusive = "inconclusive",
     }
 }
 

@@ -9,6 +9,7 @@
 pub mod cause;
 pub mod deadline;
 mod document;
+pub mod estimate;
 pub mod flow;
 pub mod gateway;
 pub mod hop;
@@ -22,4 +23,5 @@ pub mod seq;
 pub mod tap;
 pub mod tcp;
 pub mod time;
+pub mod verdict;
 pub mod wire;

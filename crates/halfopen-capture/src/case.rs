@@ -1,0 +1,286 @@
+//! One flow before the rules: its timeline, and what its path says about it.
+
+use core::fmt::Write as _;
+
+use halfopen_core::cause::{Culprit, Finding, Harm, Mechanism};
+use halfopen_core::time::{Duration, Instant};
+use halfopen_core::verdict::{Evidence, Verdict};
+use halfopen_core::wire::tcp::Flags;
+
+use crate::route::Route;
+use crate::timeline::{
+    Awaiting, Carries, Ending, Fin, Mark, Pause, Request, Reset, Sender, Series, Timeline,
+};
+use crate::tracker::PAUSE_MIN;
+
+/// So many sendings without any answer are no accident: at 5 % loss one flow in eight thousand.
+const SENDS_MIN: u16 = 3;
+/// And they must have had this long to be answered.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The server was reachable if it accepted another connection this soon after a flow's last try.
+const REACHED_WITHIN: Duration = Duration::from_mins(1);
+/// Below this round trip a shorter delay says nothing about who answered.
+const ROUND_TRIP_MIN: Duration = Duration::from_millis(2);
+
+/// One flow before the rules.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case<'a> {
+    pub(crate) timeline: &'a Timeline,
+    /// Its index in the tracker.
+    pub(crate) index: u32,
+    pub(crate) route: &'a Route,
+}
+
+/// Who sent a packet that bears an end's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A box between, and what shows it.
+    Hop(String),
+    /// The end itself, as far as can be told, and what speaks for it.
+    End(String),
+    /// There is nothing to compare it with.
+    Unknown,
+}
+
+/// How a flow ended for the one who used it.
+#[derive(Clone, Debug)]
+pub(crate) enum Death {
+    /// A reset came that the client did not send, or that a box sent in its name.
+    Reset(Reset, Origin),
+    /// Nothing came any more, although the far end could be reached, as the mark shows.
+    Silence(Series, Mark),
+    /// Nothing came any more, and nothing shows whether the far end could be reached.
+    UnprovenSilence(Series),
+}
+
+impl Case<'_> {
+    /// Returns how the flow died, if it did.
+    pub(crate) fn death(&self) -> Option<Death> {
+        if let Some(reset) = self.timeline.reset() {
+            let origin = self.origin_of_reset(&reset);
+            let own_act = reset.from == Sender::Client && !matches!(origin, Origin::Hop(_));
+            if !own_act {
+                return Some(Death::Reset(reset, origin));
+            }
+        }
+        let series = self.timeline.series?;
+        let lasted = series.last.at.saturating_since(series.first.at);
+        if series.sends < SENDS_MIN || lasted < PATIENCE {
+            return None;
+        }
+        Some(match self.reached_since(&series) {
+            Some(mark) => Death::Silence(series, mark),
+            None => Death::UnprovenSilence(series),
+        })
+    }
+
+    /// Returns when the far end was reached on another connection while this one got no answer.
+    fn reached_since(&self, series: &Series) -> Option<Mark> {
+        let from = series.first.at;
+        let near = |mark: &Mark| {
+            mark.at >= from && mark.at.saturating_since(series.last.at) <= REACHED_WITHIN
+        };
+        let heard = self.route.heard_besides(self.index).filter(near);
+        heard.or_else(|| self.route.opening_since(from).filter(near))
+    }
+
+    /// Tells who sent a reset, from its time to live and its delay against the same end's other
+    /// packets.
+    pub(crate) fn origin_of_reset(&self, reset: &Reset) -> Origin {
+        let origin = self.origin(reset.from, reset.ttl);
+        let Origin::End(mut reason) = origin else { return origin };
+        let half = self.timeline.half(reset.from);
+        if reset.ip_id.is_some_and(|id| (1..=64).contains(&id.wrapping_sub(half.ip_id))) {
+            reason.push_str(", and its IP identification follows theirs");
+        }
+        let own = half.answer_us;
+        let usual = own.or(self.route.answer_us.filter(|_| reset.from == Sender::Server));
+        let usual = usual.map(|us| Duration::from_micros(us.into()));
+        let delay = reset.provoked_by.map(|(asked, _)| reset.mark.at.saturating_since(asked.at));
+        if let (Some(usual), Some(delay)) = (usual, delay) {
+            if usual >= ROUND_TRIP_MIN && delay < usual / 2 {
+                return Origin::Hop(format!(
+                    "it came {} after the packet, and the {} never answers in less than {}",
+                    brief(delay),
+                    name(reset.from),
+                    brief(usual)
+                ));
+            }
+            let _ = write!(reason, ", and it took {}", brief(delay));
+        }
+        Origin::End(reason)
+    }
+
+    /// Tells whether a time to live is one that the end's own packets arrive with.
+    pub(crate) fn origin(&self, from: Sender, ttl: u8) -> Origin {
+        let own = self.timeline.half(from).ttls;
+        let known: Vec<u8> = if own != [0; 2] {
+            own.into_iter().filter(|&ttl| ttl != 0).collect()
+        } else if from == Sender::Server {
+            self.route.ttls.into_iter().filter(|&ttl| ttl != 0).collect()
+        } else {
+            Vec::new()
+        };
+        let Some(&usual) = known.last() else { return Origin::Unknown };
+        if known.contains(&ttl) {
+            Origin::End(format!(
+                "its time to live is {ttl}, as in the {}'s other packets",
+                name(from)
+            ))
+        } else {
+            Origin::Hop(format!(
+                "its time to live is {ttl} where the {}'s packets have {usual}",
+                name(from)
+            ))
+        }
+    }
+
+    /// Returns the FIN of the server, if the server itself sent it.
+    pub(crate) fn own_server_fin(&self) -> Option<Fin> {
+        self.timeline.server_fin().filter(|_| self.forged_fin().is_none())
+    }
+
+    /// Returns the FIN that a box sent in the server's name, and what shows that.
+    ///
+    /// A FIN is the normal way to end, so its time to live must be one that no packet of the
+    /// server had on any connection.
+    pub(crate) fn forged_fin(&self) -> Option<(Fin, String)> {
+        let fin = self.timeline.server_fin()?;
+        let idle = fin.mark.at.saturating_since(fin.before.at);
+        let seen_elsewhere = self.route.ttls.contains(&fin.ttl);
+        match self.origin(Sender::Server, fin.ttl) {
+            Origin::Hop(reason) if idle >= PAUSE_MIN && !seen_elsewhere => Some((fin, reason)),
+            Origin::Hop(_) | Origin::End(_) | Origin::Unknown => None,
+        }
+    }
+
+    /// Returns the request that got no response, given that the flow is dead.
+    pub(crate) fn lost_request(&self) -> Option<Request> {
+        self.timeline.lost_request()
+    }
+
+    /// Returns what the end of the flow did to requests; `provoked` if a packet ran into it.
+    pub(crate) fn harm(&self, provoked: bool) -> Harm {
+        match self.lost_request() {
+            Some(_) if self.timeline.repeated => Harm::Masked,
+            Some(_) => Harm::Failed,
+            None if provoked => Harm::Latent,
+            None => Harm::None,
+        }
+    }
+
+    /// Returns the pause that the flow did not survive, and its length.
+    pub(crate) fn fatal_pause(&self) -> Option<(Pause, Duration)> {
+        self.timeline.fatal_pause()
+    }
+
+    /// Tells whether the server has ever answered data on this flow.
+    pub(crate) fn has_worked(&self) -> bool {
+        self.timeline.half(Sender::Server).ttls[1] != 0
+            && self.timeline.requests > 0
+            && (self.timeline.requests > 1
+                || self.timeline.request.is_some_and(|r| r.state == Awaiting::Answered))
+    }
+
+    pub(crate) fn ending(&self) -> Ending {
+        self.timeline.ending.as_deref().copied().unwrap_or_default()
+    }
+
+    /// Puts a verdict together.
+    pub(crate) fn verdict(
+        &self,
+        finding: Finding,
+        culprit: Culprit,
+        harm: Harm,
+        idle: Option<Duration>,
+        mut evidence: Vec<Evidence>,
+    ) -> Verdict {
+        let mechanism = match finding {
+            Finding::ResetOnReuse | Finding::LateClose => Some(Mechanism::ResetOnReuse),
+            Finding::SilentDrop => Some(Mechanism::SilentDrop),
+            Finding::ResetAtExpiry => Some(Mechanism::ResetAtExpiry),
+            Finding::FinAtExpiry => Some(Mechanism::FinAtExpiry),
+            Finding::Healthy
+            | Finding::ForgottenInFlight
+            | Finding::CloseRace
+            | Finding::UsedAfterClose
+            | Finding::LostState
+            | Finding::PeerAbort
+            | Finding::PeerClose
+            | Finding::ClientGaveUp
+            | Finding::Refused
+            | Finding::Unreachable
+            | Finding::Inconclusive => None,
+        };
+        if let Some(request) = self.lost_request().filter(|_| self.timeline.repeated) {
+            let fact =
+                "the client sent the same request again on another connection within a second";
+            evidence.push(evidence_at(request.first, fact));
+        }
+        Verdict { flow: self.timeline.flow(), finding, mechanism, idle, harm, culprit, evidence }
+    }
+}
+
+/// Returns evidence.
+pub(crate) fn evidence_at(mark: Mark, fact: impl Into<String>) -> Evidence {
+    Evidence { at: mark.at, frame: mark.frame, fact: fact.into() }
+}
+
+/// Returns the evidence of a pause: the packet before it and the one that ended it.
+pub(crate) fn evidence_of_pause(pause: &Pause, idle: Duration, carries: Carries) -> Vec<Evidence> {
+    let before = if pause.in_flight {
+        format!("the last packet for {}; a request waits for its response", brief(idle))
+    } else {
+        format!("the last packet for {}", brief(idle))
+    };
+    let after = format!("after the pause the {} sends {}", name(pause.from), what(carries));
+    vec![evidence_at(pause.before, before), evidence_at(pause.after, after)]
+}
+
+/// Returns a reset in words.
+pub(crate) fn describe_reset(reset: &Reset, origin: &Origin) -> String {
+    let ack = if reset.flags.has(Flags::ACK) { " with ACK" } else { "" };
+    match origin {
+        Origin::Hop(reason) => {
+            format!("a reset{ack} that the {} did not send: {reason}", name(reset.from))
+        }
+        Origin::End(reason) => format!("a reset{ack}: {reason}"),
+        Origin::Unknown => format!("a reset{ack}; there is no packet to compare it with"),
+    }
+}
+
+pub(crate) const fn name(sender: Sender) -> &'static str {
+    match sender {
+        Sender::Client => "client",
+        Sender::Server => "server",
+    }
+}
+
+pub(crate) const fn what(carries: Carries) -> &'static str {
+    match carries {
+        Carries::Syn => "a SYN",
+        Carries::Data => "data",
+        Carries::Fin => "a FIN",
+        Carries::Probe => "a keepalive probe",
+        Carries::Nothing => "a bare acknowledgment",
+    }
+}
+
+/// Returns a duration as a person would say it: `0.08 ms`, `42 ms`, `9.5 s`, `350 s`.
+pub(crate) fn brief(duration: Duration) -> String {
+    let secs = duration.as_secs_f64();
+    if secs >= 100.0 {
+        format!("{secs:.0} s")
+    } else if secs >= 1.0 {
+        format!("{secs:.1} s")
+    } else if secs >= 0.01 {
+        format!("{:.0} ms", secs * 1e3)
+    } else {
+        format!("{:.2} ms", secs * 1e3)
+    }
+}
+
+/// Returns the time between two moments, in words.
+pub(crate) fn between(earlier: Instant, later: Instant) -> String {
+    brief(later.saturating_since(earlier))
+}

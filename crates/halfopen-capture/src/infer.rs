@@ -1,0 +1,111 @@
+//! From the verdicts of flows to the cause of a path.
+
+mod path;
+
+use std::net::SocketAddr;
+
+use halfopen_core::cause::{Cause, Culprit, Finding, Harm, Mechanism};
+use halfopen_core::time::Duration;
+use halfopen_core::verdict::{Evidence, Verdict};
+
+use crate::case::Case;
+use crate::rules;
+use crate::tracker::{Counts, Tracker};
+
+/// Healthy flows beyond this many are counted and not listed.
+const HEALTHY_LISTED_MAX: usize = 1000;
+/// Flows with a finding beyond this many are counted and not listed.
+const FLOWS_LISTED_MAX: usize = 100_000;
+
+/// What a capture shows.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// What is wrong with each path, the worst first.
+    pub paths: Vec<PathReport>,
+    /// What became of each flow, in the order in which they were opened.
+    pub flows: Vec<Verdict>,
+    /// How many flows are not listed.
+    pub flows_omitted: u64,
+    /// What was counted.
+    pub counts: Counts,
+}
+
+/// What is wrong with one path: all connections to one server address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathReport {
+    /// The server.
+    pub server: SocketAddr,
+    /// Why connections fail.
+    pub cause: Cause,
+    /// How it shows, if a box forgot.
+    pub mechanism: Option<Mechanism>,
+    /// Whose doing it is.
+    pub culprit: Culprit,
+    /// The worst that it did to a request.
+    pub harm: Harm,
+    /// The longest pause that a flow survived, and the shortest that one died of.
+    pub survived: Option<Duration>,
+    /// The shortest pause that a flow died of.
+    pub died: Option<Duration>,
+    /// Connections seen.
+    pub connections: u64,
+    /// Requests seen: runs of client data. TLS handshakes do not count.
+    pub requests: u64,
+    /// Requests without a response that were not repeated.
+    pub failures: u64,
+    /// Requests without a response that the client repeated by itself.
+    pub masked: u64,
+    /// The reason in one sentence.
+    pub because: String,
+    /// What shows it; empty only if nothing is wrong.
+    pub evidence: Vec<Evidence>,
+}
+
+impl Tracker {
+    /// Judges all that was seen.
+    #[must_use]
+    pub fn diagnose(&self) -> Diagnosis {
+        let mut judged: Vec<Vec<(usize, Verdict)>> = vec![Vec::new(); self.routes.len()];
+        for (index, timeline) in self.timelines.iter().enumerate() {
+            if timeline.twin {
+                continue;
+            }
+            let route = &self.routes[timeline.path as usize];
+            let index_u32 = u32::try_from(index).unwrap_or(u32::MAX);
+            let verdict = rules::judge(&Case { timeline, index: index_u32, route });
+            judged[timeline.path as usize].push((index, verdict));
+        }
+        let mut paths: Vec<PathReport> = self
+            .routes
+            .iter()
+            .zip(&judged)
+            .filter(|(_, judged)| !judged.is_empty())
+            .map(|(route, judged)| path::infer(route, &self.timelines, judged))
+            .collect();
+        paths.sort_by_key(|path| {
+            let bad = path.cause != Cause::None;
+            (core::cmp::Reverse((path.harm, bad, path.failures)), path.server)
+        });
+        let (flows, flows_omitted) = list(judged);
+        Diagnosis { paths, flows, flows_omitted, counts: self.counts() }
+    }
+}
+
+/// Returns the verdicts worth listing, in the order of the flows, and how many are left out.
+fn list(judged: Vec<Vec<(usize, Verdict)>>) -> (Vec<Verdict>, u64) {
+    let mut all: Vec<(usize, Verdict)> = judged.into_iter().flatten().collect();
+    all.sort_by_key(|(index, _)| *index);
+    let total = all.len();
+    let (mut healthy, mut others) = (0, 0);
+    all.retain(|(_, verdict)| {
+        if verdict.finding == Finding::Healthy {
+            healthy += 1;
+            healthy <= HEALTHY_LISTED_MAX
+        } else {
+            others += 1;
+            others <= FLOWS_LISTED_MAX
+        }
+    });
+    let omitted = (total - all.len()) as u64;
+    (all.into_iter().map(|(_, verdict)| verdict).collect(), omitted)
+}

@@ -1,0 +1,284 @@
+//! The cause of one path.
+
+use core::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use halfopen_core::cause::{Cause, Culprit, Finding, Harm};
+use halfopen_core::time::Duration;
+use halfopen_core::verdict::{Evidence, Verdict};
+
+use super::PathReport;
+use crate::case::{brief, evidence_at};
+use crate::route::{Route, Witness};
+use crate::timeline::Timeline;
+use crate::tracker::PAUSE_MIN;
+
+/// A box that forgets by a timer forgets no flow whose pause is well below one that another
+/// survived. Timers are coarse: a tenth and a second are left to them.
+const TIMER_SLACK: f64 = 0.9;
+/// A server that closes by a timer closes no connection this much earlier than it kept another.
+const PATTERN_SLACK: f64 = 0.8;
+/// Loss is a cause when it is more than an accident: so many segments, and so many in a hundred.
+const LOST_MIN: u64 = 3;
+const LOST_PERCENT_MIN: u64 = 1;
+/// Frames named in a path's evidence.
+const EVIDENCE_MAX: usize = 12;
+
+/// A flow's verdict with the cause that it speaks for.
+struct Judged<'a> {
+    cause: Cause,
+    verdict: &'a Verdict,
+}
+
+/// Infers the cause of a path from the verdicts of its flows.
+pub(super) fn infer(
+    route: &Route,
+    timelines: &[Timeline],
+    verdicts: &[(usize, Verdict)],
+) -> PathReport {
+    let flows: Vec<Judged<'_>> = verdicts
+        .iter()
+        .map(|(_, verdict)| Judged { cause: cause_of(verdict, route), verdict })
+        .collect();
+    let count = |harm| flows.iter().filter(|flow| flow.verdict.harm == harm).count() as u64;
+    let mut report = PathReport {
+        server: route.server.address(),
+        cause: Cause::None,
+        mechanism: None,
+        culprit: Culprit::Unknown,
+        harm: Harm::None,
+        survived: route.longest_survived().map(|witness| witness.idle),
+        died: None,
+        connections: route.connections,
+        requests: verdicts.iter().map(|(index, _)| u64::from(timelines[*index].requests)).sum(),
+        failures: count(Harm::Failed),
+        masked: count(Harm::Masked),
+        because: "nothing is wrong with this path in this capture".to_owned(),
+        evidence: Vec::new(),
+    };
+    if let Some(cause) = main_cause(&flows) {
+        blame(&mut report, cause, &flows, route);
+    } else if let Some(losses) = loss(timelines, verdicts) {
+        blame_loss(&mut report, losses, route);
+    } else if let Some((closing, kept)) = odd_closing(route) {
+        blame_closing(&mut report, closing, kept);
+    }
+    report
+}
+
+/// Returns what a verdict says about its path.
+fn cause_of(verdict: &Verdict, route: &Route) -> Cause {
+    match verdict.finding {
+        Finding::Healthy => Cause::None,
+        Finding::ResetOnReuse
+        | Finding::SilentDrop
+        | Finding::ResetAtExpiry
+        | Finding::FinAtExpiry
+        | Finding::ForgottenInFlight
+            if contradicted(verdict, route) =>
+        {
+            Cause::StateLoss
+        }
+        Finding::ForgottenInFlight => Cause::IdleExpiryInFlight,
+        Finding::ResetOnReuse
+        | Finding::SilentDrop
+        | Finding::ResetAtExpiry
+        | Finding::FinAtExpiry
+        | Finding::LateClose => Cause::IdleExpiry,
+        Finding::LostState => Cause::StateLoss,
+        Finding::CloseRace | Finding::UsedAfterClose => Cause::CloseRace,
+        Finding::PeerAbort => Cause::PeerAbort,
+        Finding::PeerClose => Cause::PeerClose,
+        Finding::Refused => Cause::Refused,
+        Finding::Unreachable => Cause::Unreachable,
+        Finding::ClientGaveUp | Finding::Inconclusive => Cause::Inconclusive,
+    }
+}
+
+/// Tells whether other flows survived a pause that is too long for this one to have expired.
+fn contradicted(verdict: &Verdict, route: &Route) -> bool {
+    let survived = route.longest_survived().map_or(Duration::ZERO, |witness| witness.idle);
+    verdict.idle.is_some_and(|idle| idle + PAUSE_MIN < survived.mul_f64(TIMER_SLACK))
+}
+
+/// Returns the cause that did the most harm; among equals, to the most flows.
+fn main_cause(flows: &[Judged<'_>]) -> Option<Cause> {
+    let mut weight = BTreeMap::new();
+    for flow in flows.iter().filter(|flow| flow.cause != Cause::None) {
+        let (harm, count) = weight.entry(flow.cause).or_insert((Harm::None, 0_usize));
+        match flow.verdict.harm.cmp(harm) {
+            core::cmp::Ordering::Greater => (*harm, *count) = (flow.verdict.harm, 1),
+            core::cmp::Ordering::Equal => *count += 1,
+            core::cmp::Ordering::Less => {}
+        }
+    }
+    let inconclusive = |cause: &Cause| *cause == Cause::Inconclusive;
+    weight
+        .into_iter()
+        .max_by_key(|&(cause, (harm, count))| (harm, !inconclusive(&cause), count, Reverse(cause)))
+        .map(|(cause, _)| cause)
+}
+
+/// Fills the report in for a cause that flows' verdicts speak for.
+fn blame(report: &mut PathReport, cause: Cause, flows: &[Judged<'_>], route: &Route) {
+    let of_cause: Vec<&Verdict> =
+        flows.iter().filter(|flow| flow.cause == cause).map(|flow| flow.verdict).collect();
+    report.cause = cause;
+    report.harm = of_cause.iter().map(|verdict| verdict.harm).max().unwrap_or(Harm::None);
+    report.mechanism = most(of_cause.iter().filter_map(|verdict| verdict.mechanism));
+    report.culprit = culprit(&of_cause);
+    report.died = expiries(flows).filter_map(|verdict| verdict.idle).min();
+    if let Some(died) = report.died {
+        let below = route.survived.range(..died).next_back();
+        report.survived = below.map(|(&idle, _)| idle);
+    }
+    // The flow that died of the shortest pause says the most about the limit.
+    let mut telling = of_cause.clone();
+    telling.sort_by_key(|verdict| (Reverse(verdict.harm), verdict.idle.is_none(), verdict.idle));
+    let witness = report.survived.and_then(|idle| route.survived.get(&idle));
+    report.evidence = evidence(&telling, witness.filter(|_| report.died.is_some()));
+    report.because = because(report, telling[0], &of_cause);
+}
+
+/// Returns the verdicts whose pauses bound the limit from above.
+fn expiries<'a>(flows: &'a [Judged<'a>]) -> impl Iterator<Item = &'a Verdict> {
+    flows
+        .iter()
+        .filter(|flow| matches!(flow.cause, Cause::IdleExpiry | Cause::IdleExpiryInFlight))
+        .map(|flow| flow.verdict)
+        .filter(|verdict| verdict.finding != Finding::LateClose)
+}
+
+fn culprit(verdicts: &[&Verdict]) -> Culprit {
+    let known = verdicts.iter().map(|verdict| verdict.culprit);
+    most(known.filter(|culprit| *culprit != Culprit::Unknown)).unwrap_or(Culprit::Unknown)
+}
+
+fn most<T: Ord + Copy>(items: impl Iterator<Item = T>) -> Option<T> {
+    let mut counts: BTreeMap<T, usize> = BTreeMap::new();
+    items.for_each(|item| *counts.entry(item).or_default() += 1);
+    counts.into_iter().max_by_key(|&(item, count)| (count, Reverse(item))).map(|(item, _)| item)
+}
+
+fn evidence(telling: &[&Verdict], survived: Option<&Witness>) -> Vec<Evidence> {
+    let mut evidence: Vec<Evidence> =
+        telling.iter().flat_map(|verdict| verdict.evidence.iter().cloned()).collect();
+    if let Some(witness) = survived {
+        let room = EVIDENCE_MAX - 2;
+        evidence.truncate(room);
+        let idle = brief(witness.idle);
+        evidence.push(evidence_at(witness.before, format!("the last packet for {idle}")));
+        evidence.push(evidence_at(witness.after, "after this pause a flow still works"));
+    }
+    evidence.truncate(EVIDENCE_MAX);
+    evidence
+}
+
+/// Says the cause in one sentence.
+fn because(report: &PathReport, telling: &Verdict, of_cause: &[&Verdict]) -> String {
+    let idle = telling.idle.map(brief).unwrap_or_default();
+    let count = of_cause.len();
+    let flows = if count == 1 { "a connection".to_owned() } else { format!("{count} connections") };
+    let survived = report.survived.map_or(String::new(), |survived| {
+        format!(", while a pause of {} was survived", brief(survived))
+    });
+    match (report.cause, telling.finding) {
+        (Cause::IdleExpiry, Finding::LateClose) => {
+            format!("a box had forgotten {flows} that one end had closed when the other closed too")
+        }
+        (Cause::IdleExpiry, Finding::ResetOnReuse) if report.culprit == Culprit::Unknown => {
+            format!(
+                "{flows} used again after {idle} or more met a reset{survived}; the reset looks like \
+             the server's own: either the server had dropped the connection, or a box had \
+             forgotten it and let the packet through under another name. A capture at the server \
+             would show which"
+            )
+        }
+        (Cause::IdleExpiry, Finding::ResetOnReuse) => format!(
+            "{flows} used again after {idle} or more met a reset that the server did not \
+             send{survived}: a box between had forgotten them"
+        ),
+        (Cause::IdleExpiry, Finding::SilentDrop) => format!(
+            "{flows} used again after {idle} or more got no answer while the server answered \
+             others{survived}: a box between had forgotten them and drops their packets"
+        ),
+        (Cause::IdleExpiry, Finding::FinAtExpiry) => {
+            format!(
+                "a box between closed {flows} in the server's name after {idle} without traffic"
+            )
+        }
+        (Cause::IdleExpiry, _) => {
+            format!("a box between reset {flows} after {idle} without traffic{survived}")
+        }
+        (Cause::IdleExpiryInFlight, _) => format!(
+            "a request waited for its response for {idle} without a packet, and a box between \
+             forgot the connection meanwhile"
+        ),
+        (Cause::StateLoss, _) => format!(
+            "{flows} died although longer pauses were survived{survived}: a box between lost its \
+             table, by a restart or a failover, or made room"
+        ),
+        (Cause::CloseRace, Finding::UsedAfterClose) => format!(
+            "the client sent a request on a connection that the server had closed {idle} before"
+        ),
+        (Cause::CloseRace, _) => format!(
+            "the server closes a connection that is idle for {idle}, and a request was under way \
+             as it did"
+        ),
+        (Cause::PeerAbort, _) => format!("the server itself reset {flows}"),
+        (Cause::PeerClose, _) => format!("the server closed {flows} without answering the request"),
+        (Cause::Refused, _) => "the server refuses connections".to_owned(),
+        (Cause::Unreachable, _) => "nothing answers when a connection is opened".to_owned(),
+        (_, Finding::ClientGaveUp) => format!(
+            "the client gave up after {idle}; the server had the request and had not answered. \
+             What the server did meanwhile is missing: its log, or a capture there"
+        ),
+        _ => match telling.evidence.last() {
+            Some(last) => format!("a request was lost: {}", last.fact),
+            None => "a request was lost".to_owned(),
+        },
+    }
+}
+
+/// Counts lost segments of flows that are not dead; `None` if there are too few to matter.
+fn loss(timelines: &[Timeline], verdicts: &[(usize, Verdict)]) -> Option<(u64, u64)> {
+    let (mut lost, mut sent) = (0, 0);
+    for (index, _) in verdicts {
+        lost += u64::from(timelines[*index].retransmissions);
+        sent += u64::from(timelines[*index].segments);
+    }
+    (lost >= LOST_MIN && lost * 100 >= sent * LOST_PERCENT_MIN).then_some((lost, sent))
+}
+
+fn blame_loss(report: &mut PathReport, (lost, sent): (u64, u64), route: &Route) {
+    report.cause = Cause::PacketLoss;
+    report.because =
+        format!("{lost} of {sent} segments were sent again; every request was answered in the end");
+    let again = |&mark| evidence_at(mark, "a segment is sent again");
+    report.evidence = route.losses.iter().map(again).collect();
+}
+
+/// Returns a closing by the server that comes too early to be its timer, and what shows that.
+fn odd_closing(route: &Route) -> Option<(Witness, Witness)> {
+    let kept = route.kept_open?;
+    let early = |closing: &&Witness| {
+        closing.idle >= PAUSE_MIN && closing.idle < kept.idle.mul_f64(PATTERN_SLACK)
+    };
+    route.closings.iter().find(early).map(|&closing| (closing, kept))
+}
+
+fn blame_closing(report: &mut PathReport, closing: Witness, kept: Witness) {
+    let (early, long) = (brief(closing.idle), brief(kept.idle));
+    report.cause = Cause::PeerClose;
+    report.culprit = Culprit::Peer;
+    report.because = format!(
+        "the server closed an idle connection after {early}, although it had kept one open for \
+         {long}: not a timer, so a restart, a limit or a shutdown. No request was harmed"
+    );
+    report.evidence = vec![
+        evidence_at(kept.before, format!("the last data for {long}")),
+        evidence_at(kept.after, "after this pause the server still answers"),
+        evidence_at(closing.before, format!("the last data for {early}")),
+        evidence_at(closing.after, "the server closes"),
+    ];
+}

@@ -1,0 +1,162 @@
+//! What is known of one path: all the connections to one server address.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use halfopen_core::time::{Duration, Instant};
+
+use crate::timeline::{Content, End, Mark};
+
+/// More pauses than this are not kept; the longest stay, since they bound the limit.
+const SURVIVALS_MAX: usize = 1024;
+/// A client repeats a request by itself within this time.
+const REPEAT_MAX: Duration = Duration::from_secs(1);
+/// Lost requests that wait for their repetition.
+const PENDING_MAX: usize = 32;
+/// Closings by the server that are kept to see a pattern in.
+const CLOSINGS_MAX: usize = 1024;
+/// Openings kept to show that the server could be reached; the latest stay.
+const OPENINGS_MAX: usize = 4096;
+/// Frames kept to show loss.
+const LOSSES_MAX: usize = 8;
+
+/// A pause that a flow survived, or that ended in a FIN.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Witness {
+    pub(crate) idle: Duration,
+    pub(crate) before: Mark,
+    pub(crate) after: Mark,
+}
+
+/// A request that was lost.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    flow: u32,
+    content: Content,
+    lost: Instant,
+}
+
+/// What is known of one path.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    pub(crate) server: End,
+    pub(crate) connections: u64,
+    /// Pauses after which a flow still worked, by their length.
+    pub(crate) survived: BTreeMap<Duration, Witness>,
+    /// The longest time without data after which the server still answered a request.
+    pub(crate) kept_open: Option<Witness>,
+    /// Closings by the server of a connection on which nothing was under way.
+    pub(crate) closings: Vec<Witness>,
+    pub(crate) losses: Vec<Mark>,
+    /// Times to live of packets that only the server itself can have sent.
+    pub(crate) ttls: [u8; 4],
+    pub(crate) answer_us: Option<u32>,
+    /// When the server was last heard on two different flows: the latest, and the latest of
+    /// another flow than that.
+    heard: [Option<(u32, Mark)>; 2],
+    /// When the server accepted connections, in order.
+    openings: VecDeque<Mark>,
+    pending: Vec<Pending>,
+}
+
+impl Route {
+    pub(crate) fn new(server: End) -> Self {
+        Self {
+            server,
+            connections: 0,
+            survived: BTreeMap::new(),
+            kept_open: None,
+            closings: Vec::new(),
+            losses: Vec::new(),
+            ttls: [0; 4],
+            answer_us: None,
+            heard: [None; 2],
+            openings: VecDeque::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    pub(crate) fn record_survival(&mut self, witness: Witness) {
+        self.survived.entry(witness.idle).or_insert(witness);
+        if self.survived.len() > SURVIVALS_MAX {
+            self.survived.pop_first();
+        }
+    }
+
+    pub(crate) fn record_kept_open(&mut self, witness: Witness) {
+        if self.kept_open.is_none_or(|longest| longest.idle < witness.idle) {
+            self.kept_open = Some(witness);
+        }
+    }
+
+    pub(crate) fn record_closing(&mut self, witness: Witness) {
+        if self.closings.len() < CLOSINGS_MAX {
+            self.closings.push(witness);
+        }
+    }
+
+    pub(crate) fn record_loss(&mut self, mark: Mark) {
+        if self.losses.len() < LOSSES_MAX {
+            self.losses.push(mark);
+        }
+    }
+
+    /// Takes note of a packet of the server; `ttl` is `None` if a box may have forged it.
+    pub(crate) fn hear(&mut self, flow: u32, mark: Mark, ttl: Option<u8>) {
+        if self.heard[0].is_some_and(|(latest, _)| latest != flow) {
+            self.heard[1] = self.heard[0];
+        }
+        self.heard[0] = Some((flow, mark));
+        if let Some(ttl) = ttl.filter(|ttl| !self.ttls.contains(ttl)) {
+            self.ttls.rotate_right(1);
+            self.ttls[0] = ttl;
+        }
+    }
+
+    /// Returns when the server was last heard on a flow other than `flow`.
+    pub(crate) fn heard_besides(&self, flow: u32) -> Option<Mark> {
+        let mut heard = self.heard.iter().flatten();
+        heard.find(|(other, _)| *other != flow).map(|&(_, mark)| mark)
+    }
+
+    /// Takes note that the server accepted a connection.
+    pub(crate) fn record_opening(&mut self, mark: Mark) {
+        if self.openings.len() == OPENINGS_MAX {
+            self.openings.pop_front();
+        }
+        self.openings.push_back(mark);
+    }
+
+    /// Returns the first opening at `from` or later.
+    pub(crate) fn opening_since(&self, from: Instant) -> Option<Mark> {
+        let index = self.openings.partition_point(|opening| opening.at < from);
+        self.openings.get(index).copied()
+    }
+
+    /// Returns the longest pause that a flow survived.
+    pub(crate) fn longest_survived(&self) -> Option<&Witness> {
+        self.survived.last_key_value().map(|(_, witness)| witness)
+    }
+
+    /// Takes note of a lost request, so that its repetition is known when it comes.
+    pub(crate) fn record_lost(&mut self, flow: u32, content: Content, lost: Mark) {
+        if self.pending.len() == PENDING_MAX {
+            self.pending.remove(0);
+        }
+        self.pending.push(Pending { flow, content, lost: lost.at });
+    }
+
+    /// Returns the flow whose lost request a request on `flow` repeats, if it does.
+    pub(crate) fn repetition(&mut self, flow: u32, content: Content, first: Mark) -> Option<u32> {
+        let soon =
+            |since: Instant| first.at >= since && first.at.saturating_since(since) <= REPEAT_MAX;
+        let found = self.pending.iter().position(|lost| {
+            let same = if lost.content.readable && content.readable {
+                lost.content == content
+            } else {
+                lost.content.len == content.len
+            };
+            lost.flow != flow && same && soon(lost.lost)
+        })?;
+        Some(self.pending.swap_remove(found).flow)
+    }
+}

@@ -1,0 +1,57 @@
+//! A request was lost, and the capture does not show why.
+
+use halfopen_core::cause::{Culprit, Finding};
+use halfopen_core::verdict::Verdict;
+
+use crate::case::{Case, Death, Origin, between, describe_reset, evidence_at, what};
+
+pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
+    if !case.timeline.established || case.timeline.server_fin().is_some() {
+        return None;
+    }
+    let request = case.lost_request()?;
+    let sent = evidence_at(request.first, "the client sends a request");
+    let evidence = match case.death()? {
+        Death::UnprovenSilence(series) => {
+            let lasted = between(series.first.at, series.last.at);
+            let fact = format!(
+                "{}, sent {} times in {lasted} and never answered; nothing shows whether the \
+                 server could be reached",
+                what(series.carries),
+                series.sends
+            );
+            vec![sent, evidence_at(series.last, fact)]
+        }
+        Death::Silence(series, _) if series.largest > answered(case) && !paused(case) => {
+            let fact = format!(
+                "sent {} times and never answered: it is larger than anything that got through \
+                 before, so the path may drop what is too big for it",
+                series.sends
+            );
+            vec![sent, evidence_at(series.last, fact)]
+        }
+        Death::Silence(series, _) if !case.has_worked() && !paused(case) => {
+            vec![
+                sent,
+                evidence_at(series.last, "never answered, on a connection that never worked"),
+            ]
+        }
+        Death::Reset(reset, origin @ (Origin::Hop(_) | Origin::Unknown))
+            if !case.has_worked() && !paused(case) =>
+        {
+            vec![sent, evidence_at(reset.mark, describe_reset(&reset, &origin))]
+        }
+        Death::Silence(..) | Death::Reset(..) => return None,
+    };
+    let harm = case.harm(true);
+    Some(case.verdict(Finding::Inconclusive, Culprit::Unknown, harm, None, evidence))
+}
+
+fn paused(case: &Case<'_>) -> bool {
+    case.fatal_pause().is_some()
+}
+
+fn answered(case: &Case<'_>) -> u16 {
+    let from = case.timeline.series.map(|series| series.from);
+    from.map_or(0, |from| case.timeline.half(from).largest_answered)
+}

@@ -1,0 +1,34 @@
+//! Nothing answered the SYN, or ICMP said that nothing will.
+
+use halfopen_core::cause::{Culprit, Finding, Harm};
+use halfopen_core::time::Duration;
+use halfopen_core::verdict::Verdict;
+
+use crate::case::{Case, between, evidence_at};
+
+/// A SYN that was sent once has had this long to be answered (RFC 6298: the first timeout is one
+/// second, the second three).
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
+    let timeline = case.timeline;
+    if timeline.established || timeline.reset().is_some() {
+        return None;
+    }
+    let mut evidence = Vec::new();
+    if let Some(mark) = case.ending().unreachable {
+        evidence.push(evidence_at(mark, "an ICMP error says that the server cannot be reached"));
+    }
+    if let Some(series) = timeline.series {
+        let waited = series.last.at.saturating_since(series.first.at);
+        if series.sends >= 3 || waited >= PATIENCE {
+            let lasted = between(series.first.at, series.last.at);
+            let fact = format!("a SYN, sent {} times in {lasted} and never answered", series.sends);
+            evidence.push(evidence_at(series.first, fact));
+        }
+    }
+    if evidence.is_empty() {
+        return None;
+    }
+    Some(case.verdict(Finding::Unreachable, Culprit::Unknown, Harm::Failed, None, evidence))
+}

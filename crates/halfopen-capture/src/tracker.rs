@@ -1,0 +1,318 @@
+//! From packets to timelines, in bounded memory.
+
+mod observe;
+mod twins;
+
+use std::collections::BTreeMap;
+
+use core::hash::BuildHasher as _;
+use halfopen_core::flow::{FlowKey, Protocol};
+use halfopen_core::time::Instant;
+use halfopen_core::wire::View;
+use halfopen_core::wire::tcp::Flags;
+use hashbrown::HashTable;
+
+use crate::clock::Clock;
+use crate::route::Route;
+use crate::sighting::Sighting;
+use crate::timeline::{Carries, End, Mark, Sender, Timeline};
+use twins::Twins;
+
+pub(crate) use observe::PAUSE_MIN;
+
+/// How much a tracker may remember.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once. When there are more, one that has ended well makes room, else the
+    /// capture's later connections are counted and not judged.
+    pub flows: usize,
+    /// Server addresses.
+    pub paths: usize,
+}
+
+impl Default for Limits {
+    /// A million connections and a hundred thousand servers: about 300 MiB at the worst.
+    fn default() -> Self {
+        Self { flows: 1_000_000, paths: 100_000 }
+    }
+}
+
+/// What a tracker has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// IP packets.
+    pub packets: u64,
+    /// TCP segments.
+    pub segments: u64,
+    /// Segments that the capture shows twice.
+    pub duplicates: u64,
+    /// Time stamps that went back or were absurd.
+    pub absurd_times: u64,
+    /// Connections.
+    pub connections: u64,
+    /// Segments that found no room for their connection.
+    pub untracked: u64,
+}
+
+/// Turns packets into timelines.
+#[derive(Debug)]
+pub struct Tracker {
+    limits: Limits,
+    clock: Clock,
+    hasher: foldhash::fast::FixedState,
+    index: HashTable<u32>,
+    pub(crate) timelines: Vec<Timeline>,
+    pub(crate) routes: Vec<Route>,
+    route_of: BTreeMap<End, u32>,
+    twins: Twins,
+    /// Where the search for a place to reuse goes on.
+    hand: usize,
+    counts: Counts,
+    last: Option<Instant>,
+}
+
+impl Tracker {
+    /// Returns a tracker that has seen nothing.
+    ///
+    /// `seed` keeps those who write captures from choosing addresses that make the table slow; it
+    /// has no influence on what is found.
+    #[must_use]
+    pub fn new(limits: Limits, seed: u64) -> Self {
+        Self {
+            limits,
+            clock: Clock::default(),
+            hasher: foldhash::fast::FixedState::with_seed(seed),
+            index: HashTable::new(),
+            timelines: Vec::new(),
+            routes: Vec::new(),
+            route_of: BTreeMap::new(),
+            twins: Twins::default(),
+            hand: 0,
+            counts: Counts::default(),
+            last: None,
+        }
+    }
+
+    /// Takes the next packet of the capture: frame `number`, stamped `stamp`.
+    pub fn take(&mut self, number: u64, stamp: Option<Instant>, view: View<'_>) {
+        self.counts.packets += 1;
+        let moment = self.clock.read(stamp);
+        self.last = self.last.max(Some(moment.at));
+        match view.protocol() {
+            Protocol::Tcp => {
+                if let Some(sighting) = Sighting::read(view, number, moment) {
+                    self.take_segment(&sighting);
+                }
+            }
+            Protocol::Icmp => self.take_icmp(view, Mark { at: moment.at, frame: number }),
+            Protocol::Udp | Protocol::Other(_) => {}
+        }
+    }
+
+    /// Returns what was counted.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        Counts { absurd_times: self.clock.absurd, ..self.counts }
+    }
+
+    /// Returns the time of the last frame.
+    #[must_use]
+    pub const fn last_time(&self) -> Option<Instant> {
+        self.last
+    }
+
+    fn take_segment(&mut self, seen: &Sighting<'_>) {
+        self.counts.segments += 1;
+        let found = self.find(seen.src, seen.dst);
+        let index = match found {
+            Some(index) if !self.starts_anew(index, seen) => index,
+            Some(_) | None => {
+                let Some(index) = self.open(found, seen) else {
+                    self.counts.untracked += 1;
+                    return;
+                };
+                index
+            }
+        };
+        let timeline = &mut self.timelines[index as usize];
+        let from = if timeline.client == seen.src { Sender::Client } else { Sender::Server };
+        let route = &mut self.routes[timeline.path as usize];
+        let observed = timeline.observe(index, from, seen, route);
+        self.counts.duplicates += u64::from(observed.duplicate);
+        if let Some(repeated) = observed.repeats {
+            self.timelines[repeated as usize].repeated = true;
+        }
+    }
+
+    fn take_icmp(&mut self, view: View<'_>, mark: Mark) {
+        let unreachable = view.icmp().is_some_and(|icmp| icmp.is_unreachable());
+        let Some(quoted) = view.quoted().filter(|_| unreachable).and_then(|view| view.flow())
+        else {
+            return;
+        };
+        let FlowKey { protocol, initiator, responder } = quoted;
+        if protocol == Protocol::Tcp {
+            let src = End::new(initiator.ip(), initiator.port());
+            let dst = End::new(responder.ip(), responder.port());
+            if let Some(index) = self.find(src, dst) {
+                let ending = self.timelines[index as usize].ending.get_or_insert_default();
+                ending.unreachable.get_or_insert(mark);
+            }
+        }
+    }
+
+    /// Tells whether a SYN opens a new connection under the name of an old one.
+    fn starts_anew(&self, index: u32, seen: &Sighting<'_>) -> bool {
+        let old = &self.timelines[index as usize];
+        let opens = seen.is(Flags::SYN) && !seen.is(Flags::ACK);
+        let from = if old.client == seen.src { Sender::Client } else { Sender::Server };
+        // A SYN that repeats the one that opened the connection is a retransmission.
+        opens && old.half(from).next != Some(seen.tcp.seq + 1)
+    }
+
+    /// Makes a timeline for the connection of a segment.
+    fn open(&mut self, old: Option<u32>, seen: &Sighting<'_>) -> Option<u32> {
+        let (client, server) = self.roles(seen);
+        let path = self.route(server)?;
+        let timeline = Timeline::open(client, server, path, seen);
+        if let Some(old) = old {
+            self.unlink(old);
+        }
+        let index = self.place(timeline)?;
+        self.link(index);
+        self.counts.connections += 1;
+        if self.timelines[index as usize].opened && self.twins.is_twin(seen) {
+            self.timelines[index as usize].twin = true;
+        } else {
+            self.routes[path as usize].connections += 1;
+        }
+        Some(index)
+    }
+
+    /// Tells which end is the client. Without a SYN, the server is the end that is known as one,
+    /// else the one with the lower port.
+    fn roles(&self, seen: &Sighting<'_>) -> (End, End) {
+        let from_client = match (seen.is(Flags::SYN), seen.is(Flags::ACK)) {
+            (true, false) => true,
+            (true, true) => false,
+            (false, _) => {
+                let known = |end: End| self.route_of.contains_key(&end);
+                match (known(seen.src), known(seen.dst)) {
+                    (true, false) => false,
+                    (false, true) => true,
+                    _ => seen.src.port >= seen.dst.port,
+                }
+            }
+        };
+        if from_client { (seen.src, seen.dst) } else { (seen.dst, seen.src) }
+    }
+
+    fn route(&mut self, server: End) -> Option<u32> {
+        if let Some(&index) = self.route_of.get(&server) {
+            return Some(index);
+        }
+        if self.routes.len() >= self.limits.paths {
+            return None;
+        }
+        let index = u32::try_from(self.routes.len()).ok()?;
+        self.routes.push(Route::new(server));
+        self.route_of.insert(server, index);
+        Some(index)
+    }
+
+    /// Puts a timeline where there is room; when there is none, in place of a boring one.
+    fn place(&mut self, timeline: Timeline) -> Option<u32> {
+        if self.timelines.len() < self.limits.flows {
+            let index = u32::try_from(self.timelines.len()).ok()?;
+            self.timelines.push(timeline);
+            return Some(index);
+        }
+        let tries = self.timelines.len().min(1024);
+        for _ in 0..tries {
+            let index = self.hand;
+            self.hand = (self.hand + 1) % self.timelines.len();
+            if self.timelines[index].ended_well() {
+                let index_u32 = u32::try_from(index).ok()?;
+                self.unlink(index_u32);
+                self.timelines[index] = timeline;
+                return Some(index_u32);
+            }
+        }
+        None
+    }
+
+    fn find(&self, a: End, b: End) -> Option<u32> {
+        let named = |&index: &u32| {
+            let timeline = &self.timelines[index as usize];
+            (timeline.client, timeline.server) == (a, b)
+                || (timeline.client, timeline.server) == (b, a)
+        };
+        self.index.find(self.hash(a, b), named).copied()
+    }
+
+    fn link(&mut self, index: u32) {
+        let timeline = &self.timelines[index as usize];
+        let hash = self.hash(timeline.client, timeline.server);
+        let hasher = &self.hasher;
+        let timelines = &self.timelines;
+        self.index.insert_unique(hash, index, |&other| {
+            let other = &timelines[other as usize];
+            hash_pair(hasher, other.client, other.server)
+        });
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let timeline = &self.timelines[index as usize];
+        let hash = self.hash(timeline.client, timeline.server);
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other == index) {
+            entry.remove();
+        }
+    }
+
+    fn hash(&self, a: End, b: End) -> u64 {
+        hash_pair(&self.hasher, a, b)
+    }
+}
+
+/// Hashes both ends so that their order does not matter.
+fn hash_pair(hasher: &foldhash::fast::FixedState, a: End, b: End) -> u64 {
+    let (low, high) = if a <= b { (a, b) } else { (b, a) };
+    let words = |end: End| (u128::from_ne_bytes(end.ip), end.port);
+    let ((low_ip, low_port), (high_ip, high_port)) = (words(low), words(high));
+    hasher.hash_one((low_ip, high_ip, u32::from(low_port) << 16 | u32::from(high_port)))
+}
+
+impl Timeline {
+    fn open(client: End, server: End, path: u32, seen: &Sighting<'_>) -> Self {
+        let opened = seen.is(Flags::SYN) && !seen.is(Flags::ACK);
+        Self {
+            client,
+            server,
+            path,
+            era: seen.era,
+            last: seen.mark,
+            last_from: if seen.src == client { Sender::Client } else { Sender::Server },
+            last_carries: Carries::Nothing,
+            opened,
+            established: !opened,
+            repeated: false,
+            twin: false,
+            halves: Default::default(),
+            request: None,
+            data_at: seen.mark,
+            requests: 0,
+            segments: 0,
+            retransmissions: 0,
+            series: None,
+            pause: None,
+            ending: None,
+        }
+    }
+
+    /// Tells whether nothing about the flow could still interest a rule: both ends have closed,
+    /// nobody reset it and no request was lost.
+    fn ended_well(&self) -> bool {
+        let closed = self.server_fin().is_some() && self.client_fin().is_some();
+        closed && self.reset().is_none() && self.lost_request().is_none() && self.series.is_none()
+    }
+}

@@ -1,0 +1,392 @@
+//! What one segment does to the timeline of its connection.
+
+use halfopen_core::time::Duration;
+use halfopen_core::wire::tcp::Flags;
+
+use crate::route::{Route, Witness};
+use crate::sighting::Sighting;
+use crate::timeline::{
+    Awaiting, Carries, Content, Fin, Half, Mark, Pause, Request, Reset, Sender, Series, Timeline,
+};
+
+/// A shorter silence is not a pause: no box forgets a flow that fast, and round trips, delayed
+/// acknowledgments and a server's thinking are of this length.
+pub(crate) const PAUSE_MIN: Duration = Duration::from_secs(1);
+/// A packet that is shown again within this time is the same even if nothing in it is unique.
+const ECHO_MAX: Duration = Duration::from_millis(2);
+/// A packet that carries something unique is the same when it is shown again within this time.
+const UNIQUE_ECHO_MAX: Duration = Duration::from_secs(1);
+/// Segments that overtake each other are less than this apart; later it was a retransmission.
+const REORDER_MAX: Duration = Duration::from_millis(10);
+/// A reset that comes later than this after a packet was not provoked by it.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// A reset that the flow outlives by more than this was not meant for it.
+const OUTLIVED: Duration = Duration::from_millis(10);
+/// A request is known by its first bytes and its length.
+const HASHED_MAX: u32 = 4096;
+const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
+const HASH_PRIME: u64 = 0x0100_0000_01b3;
+
+/// What the caller has to do about other timelines.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Observed {
+    pub(super) duplicate: bool,
+    /// The flow whose lost request was just found to have been repeated.
+    pub(super) repeats: Option<u32>,
+}
+
+impl Timeline {
+    /// Takes a segment of this connection into account.
+    pub(super) fn observe(
+        &mut self,
+        index: u32,
+        from: Sender,
+        seen: &Sighting<'_>,
+        route: &mut Route,
+    ) -> Observed {
+        if self.half(from).shows_again(seen, self.last) {
+            return Observed { duplicate: true, repeats: None };
+        }
+        self.half_mut(from).remember(seen);
+        if self.twin {
+            return Observed::default();
+        }
+        let carries = seen.carries(self.half(from));
+        self.forget_reset_if_outlived(from, seen);
+        self.take_pause(from, seen, carries, route);
+        let repeats = if seen.is(Flags::RST) {
+            self.take_reset(index, from, seen, route)
+        } else {
+            self.take_live(index, from, seen, carries, route)
+        };
+        self.last = seen.mark;
+        self.last_from = from;
+        self.last_carries = carries;
+        self.era = seen.era;
+        Observed { duplicate: false, repeats }
+    }
+
+    /// Opens a pause that this packet ends, or closes the open one that this packet answers.
+    fn take_pause(
+        &mut self,
+        from: Sender,
+        seen: &Sighting<'_>,
+        carries: Carries,
+        route: &mut Route,
+    ) {
+        if let Some(pause) = self.pause.as_deref() {
+            if seen.is(Flags::RST) || pause.from == from {
+                return;
+            }
+            if !pause.half_closed {
+                let Pause { before, after, .. } = *pause;
+                let idle = after.at.saturating_since(before.at);
+                route.record_survival(Witness { idle, before, after });
+            }
+            self.pause = None;
+        }
+        let begun = self.segments > 0 && self.established;
+        if begun
+            && self.era == seen.era
+            && !seen.is(Flags::RST)
+            && seen.mark.at.saturating_since(self.last.at) >= PAUSE_MIN
+            && !self.is_repetition(from, seen, carries)
+        {
+            let in_flight = self.request.is_some_and(|r| r.state == Awaiting::Response);
+            let half_closed = self.half_closed();
+            let (before, after) = (self.last, seen.mark);
+            self.pause = Some(Box::new(Pause { before, after, from, in_flight, half_closed }));
+        }
+    }
+
+    /// A retransmission of the packet that nobody has answered does not end a pause.
+    fn is_repetition(&self, from: Sender, seen: &Sighting<'_>, carries: Carries) -> bool {
+        carries != Carries::Probe
+            && self.series.is_some_and(|series| {
+                series.from == from && series.seq == seen.tcp.seq && series.carries == carries
+            })
+    }
+
+    fn take_live(
+        &mut self,
+        index: u32,
+        from: Sender,
+        seen: &Sighting<'_>,
+        carries: Carries,
+        route: &mut Route,
+    ) -> Option<u32> {
+        self.segments = self.segments.saturating_add(1);
+        self.measure_answer(from, seen, route);
+        if from == Sender::Server {
+            let ttl = (!seen.is(Flags::FIN)).then_some(seen.ttl);
+            route.hear(index, seen.mark, ttl);
+            if carries == Carries::Syn && !self.established {
+                route.record_opening(seen.mark);
+            }
+            self.established = true;
+        }
+        self.count_retransmission(from, seen, carries, route);
+        let fresh = !self.half(from).has_seen(seen.tcp.seq, seen.seq_len());
+        self.take_series(from, seen, carries);
+        let mut repeats = None;
+        if seen.len > 0 && fresh && carries != Carries::Probe {
+            repeats = self.take_data(index, from, seen, route);
+        }
+        if seen.is(Flags::FIN) {
+            repeats = repeats.or(self.take_fin(index, from, seen, route));
+        }
+        self.half_mut(from).advance(seen);
+        repeats
+    }
+
+    /// Measures how soon this end answers: the shortest time says how far away it is.
+    fn measure_answer(&mut self, from: Sender, seen: &Sighting<'_>, route: &mut Route) {
+        let provoked = self.last_from != from && self.last_carries != Carries::Nothing;
+        if !provoked {
+            return;
+        }
+        let took = seen.mark.at.saturating_since(self.last.at).as_micros();
+        let took = u32::try_from(took).unwrap_or(u32::MAX).max(1);
+        let half = self.half_mut(from);
+        half.answer_us = Some(half.answer_us.map_or(took, |least| least.min(took)));
+        if from == Sender::Server {
+            route.answer_us = Some(route.answer_us.map_or(took, |least| least.min(took)));
+        }
+    }
+
+    /// Keeps the series of packets that the other end has not answered.
+    fn take_series(&mut self, from: Sender, seen: &Sighting<'_>, carries: Carries) {
+        let mark = seen.mark;
+        let again = self.half(from).has_seen(seen.tcp.seq, seen.seq_len());
+        let largest = u16::try_from(seen.len).unwrap_or(u16::MAX);
+        match &mut self.series {
+            Some(series) if series.from == from => {
+                if series.seq == seen.tcp.seq && series.carries == carries {
+                    series.sends = series.sends.saturating_add(1);
+                    series.last = mark;
+                    series.largest = series.largest.max(largest);
+                    return;
+                }
+                let once = series.sends == 1;
+                let alone = once && mark.at.saturating_since(series.last.at) >= PAUSE_MIN;
+                let probed = once && series.carries == Carries::Probe;
+                if carries == Carries::Nothing || !alone && !probed {
+                    // What was sent first still waits for its answer.
+                    series.sends = series.sends.saturating_add(u16::from(again));
+                    series.last = if again { mark } else { series.last };
+                    series.largest = series.largest.max(largest);
+                    return;
+                }
+            }
+            Some(series) => {
+                let (asker, largest) = (series.from, series.largest);
+                self.series = None;
+                let half = self.half_mut(asker);
+                half.largest_answered = half.largest_answered.max(largest);
+            }
+            None => {}
+        }
+        if carries != Carries::Nothing {
+            let seq = seen.tcp.seq;
+            self.series =
+                Some(Series { first: mark, last: mark, seq, sends: 1, from, carries, largest });
+        }
+    }
+
+    fn count_retransmission(
+        &mut self,
+        from: Sender,
+        seen: &Sighting<'_>,
+        carries: Carries,
+        route: &mut Route,
+    ) {
+        if seen.reports_duplicate() {
+            self.retransmissions = self.retransmissions.saturating_sub(1);
+        }
+        if matches!(carries, Carries::Probe | Carries::Nothing) {
+            return;
+        }
+        let half = self.half(from);
+        let again = half.has_seen(seen.tcp.seq, seen.seq_len());
+        let overtaken =
+            half.gap && seen.mark.at.saturating_since(self.last.at) < REORDER_MAX && again;
+        if again && !overtaken {
+            self.retransmissions = self.retransmissions.saturating_add(1);
+            route.record_loss(seen.mark);
+        }
+    }
+
+    fn take_data(
+        &mut self,
+        index: u32,
+        from: Sender,
+        seen: &Sighting<'_>,
+        route: &mut Route,
+    ) -> Option<u32> {
+        let quiet_since = core::mem::replace(&mut self.data_at, seen.mark);
+        if from == Sender::Client {
+            self.take_request(seen, quiet_since);
+            return None;
+        }
+        let request = self.request.as_mut()?;
+        if !matches!(request.state, Awaiting::Response | Awaiting::Abandoned) {
+            return None;
+        }
+        request.state = Awaiting::Answered;
+        let Request { first: after, content, quiet_since: before, .. } = *request;
+        let idle = after.at.saturating_since(before.at);
+        route.record_kept_open(Witness { idle, before, after });
+        route.repetition(index, content, after)
+    }
+
+    fn take_request(&mut self, seen: &Sighting<'_>, quiet_since: Mark) {
+        let handshake = matches!(seen.payload, [0x14 | 0x16, 3, ..]);
+        let (mark, end) = (seen.mark, seen.end());
+        match &mut self.request {
+            Some(request) if request.state == Awaiting::Response => {
+                request.end = end;
+                request.content.add(seen);
+            }
+            request => {
+                if !handshake {
+                    self.requests = self.requests.saturating_add(1);
+                }
+                let state = if handshake { Awaiting::Nothing } else { Awaiting::Response };
+                let mut content = Content { hash: HASH_START, len: 0, readable: true };
+                content.add(seen);
+                *request = Some(Request { first: mark, quiet_since, end, state, content });
+            }
+        }
+    }
+
+    fn take_fin(
+        &mut self,
+        index: u32,
+        from: Sender,
+        seen: &Sighting<'_>,
+        route: &mut Route,
+    ) -> Option<u32> {
+        let waiting = self.request.filter(|request| request.state == Awaiting::Response);
+        let crossed = waiting.is_some_and(|request| seen.tcp.ack.before(request.end));
+        let fin = Fin { mark: seen.mark, ttl: seen.ttl, before: self.last, crossed };
+        let (before, idle) = (self.data_at, seen.mark.at.saturating_since(self.data_at.at));
+        let closed_before = self.half_closed();
+        let ending = self.ending.get_or_insert_default();
+        match from {
+            Sender::Client => {
+                ending.client_fin.get_or_insert(fin);
+                self.lose_request(index, Awaiting::Abandoned, seen.mark, route)
+            }
+            Sender::Server => {
+                if !closed_before && waiting.is_none() {
+                    let after = seen.mark;
+                    route.record_closing(Witness { idle, before, after });
+                }
+                ending.server_fin.get_or_insert(fin);
+                self.lose_request(index, Awaiting::Lost, seen.mark, route)
+            }
+        }
+    }
+
+    fn take_reset(
+        &mut self,
+        index: u32,
+        from: Sender,
+        seen: &Sighting<'_>,
+        route: &mut Route,
+    ) -> Option<u32> {
+        let soon = seen.mark.at.saturating_since(self.last.at) <= ANSWER_MAX;
+        let asked = self.last_carries != Carries::Nothing
+            || self.pause.as_ref().is_some_and(|pause| pause.from == self.last_from);
+        let provoked = self.last_from != from && soon && asked;
+        let reset = Reset {
+            mark: seen.mark,
+            from,
+            ttl: seen.ttl,
+            ip_id: seen.ip_id,
+            flags: seen.tcp.flags,
+            provoked_by: provoked.then_some((self.last, self.last_carries)),
+            before: self.last,
+            in_flight: self.request.is_some_and(|r| r.state == Awaiting::Response),
+        };
+        self.ending.get_or_insert_default().reset.get_or_insert(reset);
+        let state = if from == Sender::Client { Awaiting::Abandoned } else { Awaiting::Lost };
+        self.lose_request(index, state, seen.mark, route)
+    }
+
+    /// Marks the request under way as lost, and returns the flow whose lost request it repeated.
+    fn lose_request(
+        &mut self,
+        index: u32,
+        state: Awaiting,
+        mark: Mark,
+        route: &mut Route,
+    ) -> Option<u32> {
+        let request = self.request.as_mut().filter(|r| r.state == Awaiting::Response)?;
+        request.state = state;
+        let (first, content) = (request.first, request.content);
+        let repeats = route.repetition(index, content, first);
+        route.record_lost(index, content, mark);
+        repeats
+    }
+
+    /// A reset that the connection outlives was out of its window, or not its own.
+    fn forget_reset_if_outlived(&mut self, from: Sender, seen: &Sighting<'_>) {
+        let Some(reset) = self.reset().filter(|reset| reset.from == from) else { return };
+        let later = seen.mark.at.saturating_since(reset.mark.at) > OUTLIVED;
+        let moves = seen.len > 0 || self.half(from).acked.is_some_and(|a| seen.tcp.ack.after(a));
+        if later && moves && !seen.is(Flags::RST) {
+            if let Some(ending) = self.ending.as_deref_mut() {
+                ending.reset = None;
+            }
+            if let Some(request) = self.request.as_mut().filter(|r| r.state == Awaiting::Lost) {
+                request.state = Awaiting::Response;
+            }
+        }
+    }
+}
+
+impl Content {
+    fn add(&mut self, seen: &Sighting<'_>) {
+        let encrypted = self.len == 0 && matches!(seen.payload, [0x14..=0x17, 3, ..]);
+        let whole = seen.payload.len() == seen.len as usize;
+        self.readable &= whole && !encrypted;
+        let room = HASHED_MAX.saturating_sub(self.len) as usize;
+        for &byte in seen.payload.iter().take(room) {
+            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(HASH_PRIME);
+        }
+        self.len = self.len.saturating_add(seen.len);
+    }
+}
+
+impl Half {
+    /// Tells whether the capture shows a packet again that it has shown: from another interface, or
+    /// from another point of the path.
+    fn shows_again(&self, seen: &Sighting<'_>, last: Mark) -> bool {
+        let within = if seen.is_unique() { UNIQUE_ECHO_MAX } else { ECHO_MAX };
+        self.recent.contains(&seen.fingerprint())
+            && seen.mark.at.saturating_since(last.at) <= within
+    }
+
+    fn remember(&mut self, seen: &Sighting<'_>) {
+        self.recent.rotate_right(1);
+        self.recent[0] = seen.fingerprint();
+        // Boxes forge resets and FINs, so these do not tell how the end's own packets look.
+        if !seen.tcp.flags.has_any(Flags::RST | Flags::FIN) {
+            let slot = usize::from(!seen.is(Flags::SYN));
+            self.ttls[slot] = seen.ttl;
+            self.ip_id = seen.ip_id.unwrap_or(0);
+        }
+    }
+
+    fn advance(&mut self, seen: &Sighting<'_>) {
+        let end = seen.end();
+        if self.next.is_some_and(|next| seen.tcp.seq.after(next)) {
+            self.gap = true;
+        }
+        self.next = Some(self.next.map_or(end, |next| next.latest(end)));
+        if seen.is(Flags::ACK) {
+            self.acked = Some(self.acked.map_or(seen.tcp.ack, |acked| acked.latest(seen.tcp.ack)));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Real captures of known cause get the verdict that is the truth.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::fmt::Debug;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use halfopen_capture::{Diagnosis, Limits, PathReport, Tracker, frame, pcap};
+use halfopen_core::cause::{Cause, Harm};
+use halfopen_core::time::Duration;
+use halfopen_core::wire::View;
+use serde_json::Value;
+
+fn captures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../captures")
+}
+
+fn diagnose(name: &str) -> Diagnosis {
+    let bytes = fs::read(captures().join(name).join("client.pcap")).unwrap();
+    let mut reader = pcap::Reader::new(bytes.as_slice()).unwrap();
+    let mut tracker = Tracker::new(Limits::default(), 0);
+    while let Some(frame) = reader.next().unwrap() {
+        let ip = frame::network_layer(frame.link, frame.bytes, frame.wire_len).unwrap();
+        let view = View::parse(ip.bytes, ip.wire_len).unwrap();
+        tracker.take(frame.number, frame.at, view);
+    }
+    tracker.diagnose()
+}
+
+fn truth(name: &str) -> Value {
+    let text = fs::read_to_string(captures().join(name).join("truth.json")).unwrap();
+    serde_json::from_str::<Value>(&text).unwrap()["truth"].take()
+}
+
+#[track_caller]
+fn same(what: &str, said: impl ToString + Debug, truth: &Value, path: &PathReport) {
+    if !truth.is_null() {
+        assert_eq!(said.to_string(), truth.as_str().unwrap(), "{what}: {path:#?}");
+    }
+}
+
+/// The pause was counted between requests, whose own time comes on top; never more than two seconds.
+#[track_caller]
+fn near(said: Option<Duration>, truth: &Value, path: &PathReport) {
+    match (said, truth.as_f64()) {
+        (None, None) => {}
+        (Some(said), Some(truth)) => {
+            assert!(
+                (said.as_secs_f64() - truth).abs() <= 2.0,
+                "{said:?} is not {truth}: {path:#?}"
+            );
+        }
+        (said, truth) => panic!("{said:?} is not {truth:?}: {path:#?}"),
+    }
+}
+
+#[track_caller]
+fn assert_true(name: &str) {
+    let diagnosis = diagnose(name);
+    let truth = truth(name);
+    let [path] = diagnosis.paths.as_slice() else { panic!("{:?}", diagnosis.paths) };
+    let accepted = truth["accept"].as_array().into_iter().flatten();
+    let matches = |truth: &Value| {
+        truth["cause"].as_str() == Some(path.cause.as_str())
+            && truth["harm"].as_str().is_none_or(|harm| harm == path.harm.as_str())
+    };
+    let truth = accepted.chain([&truth]).find(|truth| matches(truth)).unwrap_or(&truth);
+    same("cause", path.cause, &truth["cause"], path);
+    same("harm", path.harm, &truth["harm"], path);
+    same("culprit", path.culprit, &truth["culprit"], path);
+    if !truth["mechanism"].is_null() {
+        same("mechanism", path.mechanism.unwrap(), &truth["mechanism"], path);
+    }
+    if !truth["failures"].is_null() {
+        assert_eq!(Some(path.failures), truth["failures"].as_u64(), "{path:#?}");
+    }
+    if !truth["bracket"].is_null() {
+        near(path.survived, &truth["bracket"][0], path);
+        near(path.died, &truth["bracket"][1], path);
+    }
+    assert_eq!(path.evidence.is_empty(), path.cause == Cause::None, "{path:#?}");
+    assert!(path.failures == 0 || path.harm == Harm::Failed, "{path:#?}");
+}
+
+macro_rules! captures {
+    ($($test:ident: $name:literal,)+) => {
+        $(
+            #[test]
+            fn $test() {
+                assert_true($name);
+            }
+        )+
+
+        #[test]
+        fn every_capture_is_tried() {
+            let mut folders: Vec<String> = fs::read_dir(captures())
+                .unwrap()
+                .map(|entry| entry.unwrap())
+                .filter(|entry| entry.path().is_dir())
+                .map(|entry| entry.file_name().into_string().unwrap())
+                .collect();
+            folders.sort();
+            assert_eq!(folders, [$($name),+]);
+        }
+    };
+}
+
+captures! {
+    a_balancers_fin_at_180_s_is_noticed: "alb180-resttemplate",
+    a_balancers_fin_at_300_s_is_noticed: "alb300-resttemplate",
+    pauses_around_350_s_bracket_the_gateway: "bracket-nat350-requests",
+    a_client_that_evicts_early_is_healthy: "healthy-go-evicts",
+    traffic_keeps_a_flow_alive: "healthy-warm-requests",
+    the_incident_is_the_gateways_doing: "incident-nat350-alb1800-resttemplate",
+    requests_cross_the_servers_fin: "keepalive-race-requests5",
+    a_balancer_aborts_an_idle_connection: "lb-abort-at-idle-httpclient5",
+    loss_is_not_idleness: "loss-not-idle-requests",
+    a_killed_server_closes_outside_any_pattern: "server-killed-node",
+    a_firewall_swallows_the_next_request: "silent30-go",
+    a_slow_response_finds_the_gateway_asleep: "slow-response-nat8-requests",
+    a_flushed_table_is_not_a_timer: "state-loss-nat-flush-resttemplate",
+}
