@@ -14,6 +14,7 @@ pub mod flow;
 pub mod gateway;
 pub mod hop;
 pub mod idle;
+pub mod laws;
 pub mod link;
 pub mod path;
 pub mod profile;
