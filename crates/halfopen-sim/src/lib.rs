@@ -1,1 +1,11 @@
 //! A world in virtual time.
+
+pub mod host;
+pub mod net;
+pub mod trace;
+pub mod world;
+
+mod clock;
+mod stage;
+
+pub use host::spawn;

@@ -1,0 +1,212 @@
+//! A host of a world, and the programs that run on it.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use halfopen_core::hop::Side;
+use halfopen_core::tcp;
+use tokio::task::JoinHandle;
+
+use crate::net::{Target, TcpListener, TcpStream, ToSocketAddrs, target};
+use crate::stage::Shared;
+use crate::trace::Panic;
+use crate::world::PathId;
+
+/// What a host is to be: its name, its addresses and where it stands.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    pub(crate) name: String,
+    pub(crate) ends: Vec<(PathId, Side)>,
+    pub(crate) routes: BTreeMap<IpAddr, PathId>,
+    pub(crate) tcp: tcp::Config,
+}
+
+impl HostConfig {
+    /// Returns a host with Linux's TCP that stands nowhere yet. Programs call it by `name`.
+    #[must_use]
+    pub fn new(name: impl Into<String>, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let tcp = tcp::Config::linux(addresses.into_iter().collect());
+        Self { name: name.into(), ends: Vec::new(), routes: BTreeMap::new(), tcp }
+    }
+
+    /// Puts the host at the inside end of a path. The first path that a host is put at is its
+    /// default route.
+    #[must_use]
+    pub fn inside(mut self, path: PathId) -> Self {
+        self.ends.push((path, Side::Inside));
+        self
+    }
+
+    /// Puts the host at the outside end of a path.
+    #[must_use]
+    pub fn outside(mut self, path: PathId) -> Self {
+        self.ends.push((path, Side::Outside));
+        self
+    }
+
+    /// Sends packets for `address` into `path`, at which the host must stand.
+    ///
+    /// Without it, a packet goes to the host itself or a neighbour at the same end, else to a path
+    /// with a host of that address at its far end, else to the default route.
+    #[must_use]
+    pub fn route(mut self, address: IpAddr, path: PathId) -> Self {
+        self.routes.insert(address, path);
+        self
+    }
+
+    /// Changes the settings of the host's TCP.
+    #[must_use]
+    pub fn tcp(mut self, change: impl FnOnce(&mut tcp::Config)) -> Self {
+        change(&mut self.tcp);
+        self
+    }
+}
+
+tokio::task_local! {
+    static CURRENT: Host;
+}
+
+/// A host of a [`World`](crate::world::World). Clones are the same host.
+#[derive(Clone)]
+pub struct Host {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) index: usize,
+    name: Arc<str>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Host {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        index: usize,
+        name: &str,
+        runtime: tokio::runtime::Handle,
+    ) -> Self {
+        Self { shared, index, name: name.into(), runtime }
+    }
+
+    /// Runs a program on the host. It starts when the world next runs, and ends with the world at
+    /// the latest.
+    ///
+    /// If it panics, the world ends with [`Error::Panicked`](crate::world::Error::Panicked).
+    pub fn spawn<F>(&self, program: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let watched = Watched { host: self.clone(), program: Box::pin(program) };
+        self.runtime.spawn(self.scope(watched))
+    }
+
+    /// Returns `program` with this host as the place where its sockets are made.
+    pub fn scope<F: Future>(&self, program: F) -> impl Future<Output = F::Output> + use<F> {
+        CURRENT.scope(self.clone(), program)
+    }
+
+    /// Connects from this host, wherever the caller runs; see [`TcpStream::connect`].
+    pub async fn connect(&self, address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+        TcpStream::connect_from(self, address).await
+    }
+
+    /// Listens on this host, wherever the caller runs; see [`TcpListener::bind`].
+    pub async fn bind(&self, address: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        TcpListener::bind_at(self, address).await
+    }
+
+    /// Returns the addresses that `address` stands for, as this world resolves names.
+    pub fn resolve(&self, address: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
+        match target(&address)? {
+            Target::Addresses(addresses) => Ok(addresses),
+            Target::Name(name, port) => self.resolve_name(&name, port),
+        }
+    }
+
+    /// Returns the host's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the host's addresses.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.shared.lock().host(self.index).addresses().to_vec()
+    }
+
+    /// Returns the host on which the caller runs.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the caller is not a program that was started by [`Host::spawn`],
+    /// [`World::run_on`](crate::world::World::run_on) or [`spawn`]: a task that `tokio::spawn`
+    /// started has no host.
+    #[must_use]
+    #[track_caller]
+    pub fn current() -> Self {
+        CURRENT.try_with(Self::clone).expect(
+            "no host here: a task of plain `tokio::spawn` does not inherit its spawner's host; use \
+             `halfopen_sim::spawn`, or `Host::connect` and `Host::bind`",
+        )
+    }
+
+    fn resolve_name(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let stage = self.shared.lock();
+        let addresses = stage.resolve(name).ok_or_else(|| {
+            let text = format!("no host of the world is called {name}");
+            io::Error::new(io::ErrorKind::NotFound, text)
+        })?;
+        Ok(addresses.iter().map(|&address| SocketAddr::new(address, port)).collect())
+    }
+
+    fn report_panic(&self, payload: &(dyn Any + Send)) {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        let message = text.unwrap_or_else(|| "a panic without a text".to_owned());
+        let (mut stage, at) = self.shared.lock_now();
+        stage.panicked(Panic { host: self.name.to_string(), message, at });
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Host").field(&self.name).finish()
+    }
+}
+
+/// Starts a task on the host of the caller: [`tokio::spawn`] that keeps the host.
+///
+/// # Panics
+///
+/// As [`Host::current`].
+#[track_caller]
+pub fn spawn<F>(program: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    Host::current().spawn(program)
+}
+
+/// A program that tells the world when it panics.
+struct Watched<F> {
+    host: Host,
+    program: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Watched<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let program = self.program.as_mut();
+        catch_unwind(AssertUnwindSafe(|| program.poll(cx))).unwrap_or_else(|payload| {
+            self.host.report_panic(payload.as_ref());
+            resume_unwind(payload)
+        })
+    }
+}

@@ -1,0 +1,307 @@
+//! One host on the stage: its TCP, its place, and the programs that wait for it.
+
+use core::ops::RangeInclusive;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Poll, Waker};
+
+use halfopen_core::hop::Side;
+use halfopen_core::rng::Rng;
+use halfopen_core::tap::Tap;
+use halfopen_core::tcp::{self, ConnectionId, ListenerId, Received};
+use halfopen_core::time::Instant;
+use halfopen_core::wire::Packet;
+
+use crate::stage::End;
+use crate::world::PathId;
+
+/// A host as the stage keeps it.
+#[derive(Debug)]
+pub(crate) struct Station {
+    pub(crate) tcp: tcp::Host,
+    addresses: Vec<IpAddr>,
+    ephemeral_ports: RangeInclusive<u16>,
+    /// Where it stands, the default route first.
+    ends: Vec<End>,
+    routes: BTreeMap<IpAddr, End>,
+    taps: Vec<Box<dyn Tap>>,
+    sockets: BTreeMap<ConnectionId, Socket>,
+    acceptors: BTreeMap<ListenerId, Vec<Waker>>,
+    /// What programs dropped while no time passed.
+    dropped: Vec<Dropped>,
+    touched: bool,
+}
+
+/// Who waits for a connection.
+#[derive(Debug, Default)]
+struct Socket {
+    opened: Option<Result<(), tcp::Error>>,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// A socket, or half of one, that a program dropped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Dropped {
+    Stream(ConnectionId),
+    Writer(ConnectionId),
+    Listener(ListenerId),
+}
+
+/// Where a packet goes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Straight to a host: itself, or one at the same end.
+    Host(usize),
+    /// Into a path, at its side.
+    Path(PathId, Side),
+    /// The host stands at no path.
+    Nowhere,
+}
+
+impl Station {
+    pub(crate) fn new(
+        tcp: tcp::Config,
+        rng: Rng,
+        ends: Vec<End>,
+        routes: BTreeMap<IpAddr, End>,
+    ) -> Self {
+        Self {
+            addresses: tcp.addresses.clone(),
+            ephemeral_ports: tcp.ephemeral_ports.clone(),
+            tcp: tcp::Host::new(tcp, rng),
+            ends,
+            routes,
+            taps: Vec::new(),
+            sockets: BTreeMap::new(),
+            acceptors: BTreeMap::new(),
+            dropped: Vec::new(),
+            touched: false,
+        }
+    }
+
+    pub(crate) fn connect(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+    ) -> Result<ConnectionId, tcp::Error> {
+        let family = |address: &IpAddr| address.is_ipv4() == remote.is_ipv4();
+        if !self.addresses.iter().any(family) {
+            return Err(tcp::Error::NetworkUnreachable);
+        }
+        let id = self.tcp.connect(now, None, remote)?;
+        self.sockets.insert(id, Socket::default());
+        Ok(id)
+    }
+
+    /// Listens, and returns at which address. Port 0 stands for the first that is free.
+    pub(crate) fn listen(
+        &mut self,
+        address: SocketAddr,
+        backlog: usize,
+    ) -> Result<(ListenerId, SocketAddr), tcp::Error> {
+        let ports = match address.port() {
+            0 => self.ephemeral_ports.clone(),
+            port => port..=port,
+        };
+        for port in ports {
+            let local = SocketAddr::new(address.ip(), port);
+            match self.tcp.listen(local, backlog) {
+                Err(tcp::Error::AddressInUse) => {}
+                done => return done.map(|id| (id, local)),
+            }
+        }
+        Err(tcp::Error::AddressInUse)
+    }
+
+    /// Returns the addresses of a connection's ends, the host's first.
+    pub(crate) fn addresses_of(
+        &self,
+        id: ConnectionId,
+    ) -> Result<(SocketAddr, SocketAddr), tcp::Error> {
+        Ok((self.tcp.local_addr(id)?, self.tcp.peer_addr(id)?))
+    }
+
+    /// Tells how a connection attempt ended, or wakes `cx` when it has.
+    pub(crate) fn poll_opened(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ConnectionId,
+    ) -> Poll<Result<(), tcp::Error>> {
+        let socket = self.sockets.entry(id).or_default();
+        if let Some(opened) = socket.opened {
+            return Poll::Ready(opened);
+        }
+        wait(&mut socket.writer, cx);
+        Poll::Pending
+    }
+
+    /// Takes a connection that waits, or wakes `cx` when there is one.
+    pub(crate) fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ListenerId,
+    ) -> Poll<ConnectionId> {
+        if let Some(connection) = self.tcp.accept(id) {
+            return Poll::Ready(connection);
+        }
+        let waiting = self.acceptors.entry(id).or_default();
+        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Receives what is there, or wakes `cx` when there is something.
+    pub(crate) fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        id: ConnectionId,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, tcp::Error>> {
+        match self.tcp.receive(now, id, buffer) {
+            Ok(Received::Bytes(length)) => Poll::Ready(Ok(length)),
+            Ok(Received::Finished) => Poll::Ready(Ok(0)),
+            Ok(Received::Empty) => {
+                wait(&mut self.sockets.entry(id).or_default().reader, cx);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Sends what there is room for, or wakes `cx` when there is room.
+    pub(crate) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        id: ConnectionId,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, tcp::Error>> {
+        match self.tcp.send(now, id, bytes) {
+            Ok(0) if !bytes.is_empty() => {
+                wait(&mut self.sockets.entry(id).or_default().writer, cx);
+                Poll::Pending
+            }
+            done => Poll::Ready(done),
+        }
+    }
+
+    /// Puts off what dropping a socket means until the next [drain](Self::begin_drain).
+    pub(super) fn put_off(&mut self, dropped: Dropped) {
+        self.dropped.push(dropped);
+    }
+
+    /// Does what dropping a socket means, as the kernel does when its last descriptor goes.
+    pub(super) fn close(&mut self, now: Instant, dropped: Dropped) {
+        match dropped {
+            Dropped::Stream(id) => {
+                self.sockets.remove(&id);
+                self.tcp.close(now, id);
+            }
+            Dropped::Writer(id) => {
+                // A connection that is dead already has nobody left to tell.
+                let _dead = self.tcp.shutdown(now, id);
+            }
+            Dropped::Listener(id) => {
+                self.acceptors.remove(&id);
+                self.tcp.unlisten(now, id);
+            }
+        }
+    }
+
+    /// Marks the host; true if it was not marked.
+    pub(super) fn touch(&mut self) -> bool {
+        !core::mem::replace(&mut self.touched, true)
+    }
+
+    /// Takes the mark away and does what was put off.
+    pub(super) fn begin_drain(&mut self, now: Instant) {
+        self.touched = false;
+        for dropped in core::mem::take(&mut self.dropped) {
+            self.close(now, dropped);
+        }
+    }
+
+    /// Moves who waits for this news to `woken`.
+    pub(super) fn notify(&mut self, event: tcp::Event, woken: &mut Vec<Waker>) {
+        match event {
+            tcp::Event::Incoming(id) => {
+                woken.extend(self.acceptors.get_mut(&id).into_iter().flat_map(core::mem::take));
+            }
+            tcp::Event::Connected(id) => {
+                if let Some(socket) = self.sockets.get_mut(&id) {
+                    socket.opened = Some(Ok(()));
+                    woken.extend(socket.writer.take());
+                }
+            }
+            tcp::Event::Readable(id) => {
+                woken.extend(self.sockets.get_mut(&id).and_then(|socket| socket.reader.take()));
+            }
+            tcp::Event::Writable(id) => {
+                woken.extend(self.sockets.get_mut(&id).and_then(|socket| socket.writer.take()));
+            }
+            tcp::Event::Failed(id, error) => {
+                if let Some(socket) = self.sockets.get_mut(&id) {
+                    socket.opened.get_or_insert(Err(error));
+                    woken.extend(socket.reader.take());
+                    woken.extend(socket.writer.take());
+                }
+            }
+        }
+    }
+
+    pub(super) fn tap(&mut self, tap: Box<dyn Tap>) {
+        self.taps.push(tap);
+    }
+
+    /// Shows the host's taps a packet that it sends.
+    pub(super) fn show_sent(&mut self, now: Instant, packet: &Packet) {
+        self.show(now, Side::opposite, packet);
+    }
+
+    /// Shows the host's taps a packet that comes to it.
+    pub(super) fn show_received(&mut self, now: Instant, packet: &Packet) {
+        self.show(now, |side| side, packet);
+    }
+
+    fn show(&mut self, now: Instant, toward: fn(Side) -> Side, packet: &Packet) {
+        let side = self.ends.first().map_or(Side::Inside, |&(_, side)| side);
+        for tap in &mut self.taps {
+            tap.see(now, toward(side), packet);
+        }
+    }
+
+    /// Finds the way to `dst`: itself, a route that was given, a neighbour, a path with `dst` at
+    /// its far end, or the first path.
+    pub(super) fn route(&self, residents: &BTreeMap<(End, IpAddr), usize>, dst: IpAddr) -> Route {
+        if let Some(&(path, side)) = self.routes.get(&dst) {
+            return Route::Path(path, side);
+        }
+        // A resident of the host's own end is a neighbour, or the host itself.
+        if let Some(&host) = self.ends.iter().find_map(|&end| residents.get(&(end, dst))) {
+            return Route::Host(host);
+        }
+        let far = |(path, side): End| residents.contains_key(&((path, side.opposite()), dst));
+        match self.ends.iter().find(|&&end| far(end)).or(self.ends.first()) {
+            Some(&(path, side)) => Route::Path(path, side),
+            None => Route::Nowhere,
+        }
+    }
+
+    pub(crate) fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+
+    pub(super) fn ends(&self) -> &[End] {
+        &self.ends
+    }
+}
+
+fn wait(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *slot = Some(cx.waker().clone()),
+    }
+}
