@@ -1,9 +1,6 @@
 //! Sockets behave as those of a Linux host do.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::io::ErrorKind;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use halfopen_core::path::Path;
@@ -14,11 +11,9 @@ use halfopen_sim::world::World;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::sleep;
 
-fn ip(address: &str) -> IpAddr {
-    address.parse().unwrap()
-}
+use crate::{echo, ip};
 
-/// A client and a server that echoes, at the ends of a path without hops.
+/// A client and a server at the ends of a path without hops.
 fn pair() -> (World, Host, Host) {
     let mut world = World::from_seed(1);
     let path = world.add_path(Path::default());
@@ -27,19 +22,6 @@ fn pair() -> (World, Host, Host) {
     let server = HostConfig::new("server", [ip("192.0.2.1"), ip("2001:db8:1::1")]).outside(path);
     let server = world.add_host(server);
     (world, client, server)
-}
-
-fn echo(server: &Host) {
-    server.spawn(async {
-        let listener = TcpListener::bind("0.0.0.0:80").await.unwrap();
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            halfopen_sim::spawn(async move {
-                let (mut read, mut write) = stream.split();
-                tokio::io::copy(&mut read, &mut write).await.unwrap();
-            });
-        }
-    });
 }
 
 #[test]
