@@ -1,0 +1,34 @@
+//! Each fuzz target's committed corpus, replayed without a fuzzer.
+
+use std::fs;
+use std::path::Path;
+
+#[expect(unreachable_pub, reason = "the fuzz targets reach it")]
+#[path = "../../../fuzz/src/lib.rs"]
+mod fuzz;
+
+/// Runs a target on each file of its corpus and returns how many there were.
+#[expect(clippy::print_stdout, reason = "the last file is shown if the target panics")]
+fn replay(target: &str, run: fn(&[u8])) -> usize {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+    let files =
+        fs::read_dir(&corpus).unwrap_or_else(|error| panic!("{}: {error}", corpus.display()));
+    let mut count = 0;
+    for file in files {
+        let path = file.expect("the folder is readable").path();
+        println!("{}", path.display());
+        run(&fs::read(&path).expect("the file is readable"));
+        count += 1;
+    }
+    count
+}
+
+#[test]
+fn packets_of_the_corpus_are_read_and_rewritten() {
+    assert!(replay("packet", fuzz::packet::run) >= 12);
+}
+
+#[test]
+fn captures_of_the_corpus_are_read() {
+    assert!(replay("pcap", fuzz::pcap::run) >= 12);
+}

@@ -1,0 +1,7 @@
+//! What the fuzz targets do with their bytes, free of any fuzzer.
+//!
+//! `crates/halfopen/tests/corpora.rs` compiles this as well and replays each committed corpus, so
+//! that the tests need no nightly toolchain.
+
+pub mod packet;
+pub mod pcap;
