@@ -83,7 +83,6 @@ fn ethernet(frame: NetworkLayer<'_>) -> Result<NetworkLayer<'_>, NotIp> {
     match u16_at(header, 12) {
         // IEEE 802.3 section 3.2.6: up to 1500 it is a length.
         0..=1500 => snap(payload),
-        0x0800 | 0x86dd => Ok(payload), // almost all frames, so they are spared the walk
         ether_type => tagged(ether_type, payload),
     }
 }
