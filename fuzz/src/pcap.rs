@@ -8,8 +8,13 @@ use halfopen_core::wire::View;
 
 /// Reads the bytes as a capture down to its packets, at once and in small steps.
 pub fn run(bytes: &[u8]) {
-    let at_once = read(bytes);
-    assert_eq!(read(Steps(bytes)), at_once);
+    let (mut at_once, mut in_steps) = (read(bytes), read(Steps(bytes)));
+    if at_once.last().is_some_and(|line| line.starts_with("the gzip data is damaged")) {
+        // How far damaged data is decompressed depends on the steps.
+        at_once.pop();
+        in_steps.truncate(at_once.len());
+    }
+    assert_eq!(in_steps, at_once);
 }
 
 /// Returns a line for each frame, and for the error that ended them.

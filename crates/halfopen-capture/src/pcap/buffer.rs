@@ -10,6 +10,10 @@ use super::error::{Error, ReadError};
 /// How much is asked of the source at once.
 const STEP: usize = 1 << 20;
 
+/// How much is asked of the decompressor at once. What it has put out when it meets damage is lost,
+/// so less is better.
+const GZIP_STEP: usize = 1 << 12;
+
 /// The first two bytes of a gzip member (RFC 1952 section 2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -131,7 +135,10 @@ impl<R: Read> Source<R> {
         loop {
             let result = match self {
                 Self::Plain(source) => source.read(into).map_err(ReadError::Source),
-                Self::Gzip(source) => source.read(into).map_err(ReadError::Gzip),
+                Self::Gzip(source) => {
+                    let step = into.len().min(GZIP_STEP);
+                    source.read(&mut into[..step]).map_err(ReadError::Gzip)
+                }
             };
             match result {
                 Err(ReadError::Source(e) | ReadError::Gzip(e))

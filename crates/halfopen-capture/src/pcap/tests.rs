@@ -392,6 +392,33 @@ fn damaged_gzip_data_is_told_as_such() {
 }
 
 #[test]
+fn the_frames_before_the_damage_to_gzip_data_are_read() {
+    let mut file = Builder::classic(Little, MICROS, 1);
+    let mut rng = Rng::new(1951);
+    for second in 0..400 {
+        let mut frame = [0; 60];
+        frame.fill_with(|| b'a' + u8::try_from(rng.below(16)).unwrap());
+        file.record((second, 0), 60, &frame);
+    }
+    let packed = gzip(&file.bytes);
+    assert!(packed.len() < 32 << 10, "one read's worth for the decompressor");
+    let whole = read_whole(&file.bytes[..]);
+    let middle = packed.len() / 2;
+    let mut told = 0;
+    for at in middle..middle + 100 {
+        let mut damaged = packed.clone();
+        damaged[at] ^= 0xff;
+        let (frames, error) = read(&damaged[..]);
+        if matches!(error, Some(Error::Gzip { .. })) {
+            told += 1;
+            assert!(frames.len() > 120, "{} frames with damage at byte {at}", frames.len());
+            assert_eq!(frames[..120], whole[..120]);
+        }
+    }
+    assert!(told > 0);
+}
+
+#[test]
 fn any_damage_to_a_capture_is_an_error_or_other_frames() {
     let mut rng = Rng::new(812);
     let files = [sections().bytes, {
