@@ -145,6 +145,13 @@ impl Route {
         self.pending.push(Pending { flow, content, lost: lost.at });
     }
 
+    /// Takes note that a lost request was longer than what had been sent when it was lost.
+    pub(crate) fn lengthen_lost(&mut self, flow: u32, content: Content) {
+        if let Some(lost) = self.pending.iter_mut().rfind(|lost| lost.flow == flow) {
+            lost.content = content;
+        }
+    }
+
     /// Returns the flow whose lost request a request on `flow` repeats, if it does.
     pub(crate) fn repetition(&mut self, flow: u32, content: Content, first: Mark) -> Option<u32> {
         let soon =

@@ -215,8 +215,12 @@ fn because(report: &PathReport, telling: &Verdict, of_cause: &[&Verdict]) -> Str
              forgot the connection meanwhile"
         ),
         (Cause::StateLoss, _) => format!(
-            "{flows} died although longer pauses were survived{survived}: a box between lost its \
-             table, by a restart or a failover, or made room"
+            "{flows} died after {}{survived}: no timer does that, so a box between lost its table, \
+             by a restart or a failover, or made room",
+            telling.idle.map_or_else(
+                || "no pause".to_owned(),
+                |idle| format!("a pause of {}", brief(idle))
+            )
         ),
         (Cause::CloseRace, Finding::UsedAfterClose) => format!(
             "the client sent a request on a connection that the server had closed {idle} before"

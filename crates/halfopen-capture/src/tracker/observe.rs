@@ -225,7 +225,7 @@ impl Timeline {
     ) -> Option<u32> {
         let quiet_since = core::mem::replace(&mut self.data_at, seen.mark);
         if from == Sender::Client {
-            self.take_request(seen, quiet_since);
+            self.take_request(index, seen, quiet_since, route);
             return None;
         }
         let request = self.request.as_mut()?;
@@ -239,13 +239,28 @@ impl Timeline {
         route.repetition(index, content, after)
     }
 
-    fn take_request(&mut self, seen: &Sighting<'_>, quiet_since: Mark) {
+    fn take_request(
+        &mut self,
+        index: u32,
+        seen: &Sighting<'_>,
+        quiet_since: Mark,
+        route: &mut Route,
+    ) {
         let handshake = matches!(seen.payload, [0x14 | 0x16, 3, ..]);
         let (mark, end) = (seen.mark, seen.end());
         match &mut self.request {
             Some(request) if request.state == Awaiting::Response => {
                 request.end = end;
                 request.content.add(seen);
+            }
+            // The rest of a request that was lost while the client was still sending it.
+            Some(request)
+                if matches!(request.state, Awaiting::Lost | Awaiting::Abandoned)
+                    && request.end == seen.tcp.seq =>
+            {
+                request.end = end;
+                request.content.add(seen);
+                route.lengthen_lost(index, request.content);
             }
             request => {
                 if !handshake {
