@@ -40,7 +40,7 @@ fn same(what: &str, said: impl ToString + Debug, truth: &Value, path: &PathRepor
     }
 }
 
-/// The pause was counted between requests, whose own time comes on top; never more than two seconds.
+/// The pause was counted between requests, whose own time comes on top; at most two seconds.
 #[track_caller]
 fn near(said: Option<Duration>, truth: &Value, path: &PathReport) {
     match (said, truth.as_f64()) {

@@ -1,4 +1,4 @@
-//! The words in which flows and paths are judged: by a diagnosis, and by a scenario that says what is true.
+//! The words in which a path is judged, by a diagnosis and by a scenario that says what is true.
 //!
 //! A path has one cause; how it showed, who did it and what it did to requests are separate words.
 //! Each is written in TOML and JSON as its name in kebab case.

@@ -2,8 +2,8 @@
 
 /// A source of chance. Same seed, same stream.
 ///
-/// xoshiro256\*\* seeded through `SplitMix64`, as its authors advise (Blackman and Vigna, "Scrambled
-/// Linear Pseudorandom Number Generators", 2021). Not for secrets.
+/// xoshiro256\*\* seeded through `SplitMix64`, as its authors advise (Blackman and Vigna,
+/// "Scrambled Linear Pseudorandom Number Generators", 2021). Not for secrets.
 #[derive(Clone, Debug)]
 pub struct Rng {
     state: [u64; 4],

@@ -188,8 +188,8 @@ fn because(report: &PathReport, telling: &Verdict, of_cause: &[&Verdict]) -> Str
         }
         (Cause::IdleExpiry, Finding::ResetOnReuse) if report.culprit == Culprit::Unknown => {
             format!(
-                "{flows} used again after {idle} or more met a reset{survived}; the reset looks like \
-             the server's own: either the server had dropped the connection, or a box had \
+                "{flows} used again after {idle} or more met a reset{survived}; the reset looks \
+             like the server's own: either the server had dropped the connection, or a box had \
              forgotten it and let the packet through under another name. A capture at the server \
              would show which"
             )

@@ -1,4 +1,4 @@
-//! The flow was used again after a pause, and nobody answered although the far end could be reached.
+//! The flow was used again after a pause, and nobody answered though the far end could be reached.
 
 use halfopen_core::cause::{Culprit, Finding};
 use halfopen_core::verdict::Verdict;

@@ -20,7 +20,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Tells whether a SYN is dropped (`net/ipv4/tcp_input.c`, `tcp_conn_request`, without cookies).
+    /// Tells whether a SYN is dropped (`net/ipv4/tcp_input.c`, `tcp_conn_request` without cookies).
     pub(super) fn is_full(&self) -> bool {
         self.half_open >= self.backlog.max(1) || self.queue_is_full()
     }

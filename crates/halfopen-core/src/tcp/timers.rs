@@ -261,8 +261,8 @@ impl Connection {
         self.timers.window_probe = Some(at);
     }
 
-    /// Asks a peer without a window for one (`net/ipv4/tcp_timer.c`, `tcp_probe_timer`). It may take
-    /// for ever, as long as the peer answers (RFC 9293 section 3.8.6.1).
+    /// Asks a peer without a window for one (`net/ipv4/tcp_timer.c`, `tcp_probe_timer`). It may
+    /// take for ever, as long as the peer answers (RFC 9293 section 3.8.6.1).
     fn probe_window(&mut self, cx: &mut Context<'_>) {
         if self.sender.in_flight() > 0 || !self.sender.has_unsent() {
             return;
