@@ -7,26 +7,36 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU64;
 
+use serde::Deserialize;
+
 use crate::deadline::is_due;
+use crate::document::quantity;
 use crate::hop::{Discard, Event, EventKind, Hop, Output, Side};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::wire::Packet;
 
 /// How a link treats the packets of one direction.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default = "ideal")]
 pub struct LinkConfig {
     /// How long a packet travels at least.
+    #[serde(deserialize_with = "quantity::duration")]
     pub delay: Duration,
     /// How much longer it may travel, by chance. Packets keep their order all the same.
+    #[serde(deserialize_with = "quantity::duration")]
     pub jitter: Duration,
     /// The chance that a packet is held back and overtaken: 0 to 1.
+    #[serde(deserialize_with = "quantity::share")]
     pub reordering: f64,
     /// How much longer a packet that is held back travels.
+    #[serde(deserialize_with = "quantity::duration")]
     pub held_back: Duration,
     /// The chance that a packet is lost: 0 to 1.
+    #[serde(deserialize_with = "quantity::share")]
     pub loss: f64,
     /// The chance that a packet arrives twice: 0 to 1.
+    #[serde(deserialize_with = "quantity::share")]
     pub duplication: f64,
     /// How much it carries in a given time; `None`: any amount.
     pub bandwidth: Option<Bandwidth>,
@@ -38,7 +48,8 @@ pub struct LinkConfig {
 }
 
 /// How much a link carries in a given time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Bandwidth {
     /// Bits a second.
     pub bits_per_second: NonZeroU64,
@@ -65,6 +76,10 @@ impl LinkConfig {
     pub const fn delaying(delay: Duration) -> Self {
         Self { delay, ..Self::IDEAL }
     }
+}
+
+const fn ideal() -> LinkConfig {
+    LinkConfig::IDEAL
 }
 
 /// A link.

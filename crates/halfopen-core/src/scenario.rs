@@ -13,6 +13,7 @@ use crate::cause::{Cause, Culprit, Harm, Mechanism};
 pub use crate::document::DocumentError;
 use crate::document::{quantity, read, shipped};
 use crate::gateway::GatewayConfig;
+use crate::link::LinkConfig;
 use crate::tcp::Keepalive;
 use crate::time::Duration;
 
@@ -103,28 +104,10 @@ pub enum Connections {
 /// Something between client and far end.
 #[derive(Clone, Debug)]
 pub enum Station {
-    /// It takes time, and may lose packets.
-    Link(Link),
+    /// It takes time, and may lose packets; either direction is like this.
+    Link(LinkConfig),
     /// It remembers flows.
     Gateway(Box<Gateway>),
-}
-
-/// A link; what it says holds for either direction.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Link {
-    /// How long a packet takes.
-    #[serde(deserialize_with = "quantity::duration")]
-    pub delay: Duration,
-    /// How much longer it may take, by chance.
-    #[serde(default, deserialize_with = "quantity::duration")]
-    pub jitter: Duration,
-    /// The share of packets lost, from 0 to 1.
-    #[serde(default, deserialize_with = "quantity::share")]
-    pub loss: f64,
-    /// The share of packets that arrive twice, from 0 to 1.
-    #[serde(default, deserialize_with = "quantity::share")]
-    pub duplicates: f64,
 }
 
 /// A hop that remembers flows.

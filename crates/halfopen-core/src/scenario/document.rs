@@ -6,14 +6,14 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Client, Connections, Disturbance, Expectation, FarEnd, Gateway, Happening, Link, Scenario,
-    Station,
+    Client, Connections, Disturbance, Expectation, FarEnd, Gateway, Happening, Scenario, Station,
 };
 use crate::cause::{Cause, Harm};
 use crate::document::DocumentError;
 use crate::document::quantity::Humane;
 use crate::gateway::GatewayConfig;
 use crate::idle::{OnExpiry, OnOrphan, WhenFull};
+use crate::link::LinkConfig;
 use crate::profile::{Profile, Timers};
 use crate::tcp::Keepalive;
 use crate::time::Duration;
@@ -74,7 +74,7 @@ enum ConnectionsText {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum StationText {
-    Link(Link),
+    Link(LinkConfig),
     Gateway(Box<GatewayText>),
 }
 

@@ -161,3 +161,19 @@ fn hostile_text_is_an_error_and_no_more() {
         assert!(Scenario::parse("hostile", text).is_err());
     }
 }
+
+#[test]
+fn a_link_may_be_slow_and_lossy() {
+    let text = Scenario::shipped("packet-loss").unwrap().replacen(
+        "link.loss = \"8%\"",
+        "link.loss = \"8%\"\nlink.reordering = \"1%\"\nlink.held-back = \"5ms\"\n\
+         link.bandwidth = { bits-per-second = 1_000_000, queue = 65536 }",
+        1,
+    );
+    let scenario = Scenario::parse("changed", &text).unwrap();
+    let Station::Link(link) = scenario.path[0] else { panic!("{:?}", scenario.path[0]) };
+    assert_eq!(link.delay, Duration::from_millis(10));
+    assert!((link.loss - 0.08).abs() < 1e-12, "{}", link.loss);
+    assert_eq!(link.held_back, Duration::from_millis(5));
+    assert_eq!(link.bandwidth.map(|bandwidth| bandwidth.queue), Some(65_536));
+}
