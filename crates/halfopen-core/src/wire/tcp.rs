@@ -161,30 +161,32 @@ impl Options {
         }
     }
 
+    /// Writes the options in Linux's order and with its padding (`net/ipv4/tcp_output.c`,
+    /// `tcp_options_write`), since diagnoses tell stacks apart by it.
     fn write(&self, bytes: &mut Vec<u8>) {
-        let start = bytes.len();
+        const PAD: u8 = 1;
         if let Some(mss) = self.mss {
             bytes.extend([2, 4]);
             bytes.extend(mss.to_be_bytes());
         }
-        if let Some(shift) = self.window_scale {
-            bytes.extend([3, 3, shift]);
-        }
-        if self.sack_permitted {
-            bytes.extend([4, 2]);
+        if self.sack_permitted || self.timestamps.is_some() {
+            let ahead = if self.sack_permitted { [4, 2] } else { [PAD; 2] };
+            let pad = if self.timestamps.is_some() { &[][..] } else { &[PAD; 2] };
+            bytes.extend(pad);
+            bytes.extend(ahead);
         }
         if let Some((value, echo)) = self.timestamps {
             bytes.extend([8, 10]);
             bytes.extend(value.to_be_bytes());
             bytes.extend(echo.to_be_bytes());
         }
+        if let Some(shift) = self.window_scale {
+            bytes.extend([PAD, 3, 3, shift]);
+        }
         if let Some((from, to)) = self.sack {
-            bytes.extend([5, 10]);
+            bytes.extend([PAD, PAD, 5, 10]);
             bytes.extend(from.0.to_be_bytes());
             bytes.extend(to.0.to_be_bytes());
-        }
-        while !(bytes.len() - start).is_multiple_of(4) {
-            bytes.push(1);
         }
     }
 }
@@ -236,5 +238,27 @@ impl Segment<'_> {
         self.options.write(&mut header);
         header[12] = u8::try_from(header.len() / 4).unwrap_or(15) << 4;
         assemble((self.src.ip(), self.dst.ip()), self.ttl, self.ip_id, TCP, &header, self.payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_laid_out_as_linux_does() {
+        let mut syn = Vec::new();
+        let options = Options {
+            mss: Some(1_460),
+            window_scale: Some(10),
+            sack_permitted: true,
+            timestamps: Some((0x2fb6_2c3d, 0)),
+            sack: None,
+        };
+        options.write(&mut syn);
+        // captures/silent30-go, frame 1
+        let linux = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0x2f, 0xb6, 0x2c, 0x3d, 0, 0, 0, 0, 1, 3, 3, 10];
+        assert_eq!(syn, linux);
+        assert_eq!(Options::read(&syn), options);
     }
 }

@@ -123,16 +123,21 @@ fn a_packet_cut_by_a_snap_length_keeps_its_length() {
 #[test]
 fn a_tcp_header_cut_in_its_options_keeps_its_fields_and_the_payloads_length() {
     let end = |port| SocketAddr::from(([10, 0, 0, 1], port));
-    let options = Options { mss: Some(1460), timestamps: Some((1, 2)), ..Options::default() };
+    let options = Options {
+        mss: Some(1460),
+        timestamps: Some((1, 2)),
+        window_scale: Some(7),
+        ..Options::default()
+    };
     let segment =
         Segment { options, payload: b"early", ..Segment::new(end(1), end(2), Flags::SYN) };
     let packet = segment.into_packet();
-    for cut in 40..56 {
+    for cut in 40..60 {
         let view = View::parse(&packet.bytes()[..cut], packet.bytes().len()).unwrap();
         assert_eq!(view.tcp().unwrap().flags, Flags::SYN);
         assert_eq!((view.payload(), view.payload_len()), (&b""[..], 5));
         assert_eq!(view.tcp_options().mss, (cut >= 44).then_some(1460), "cut at {cut}");
-        assert_eq!(view.tcp_options().timestamps, (cut >= 54).then_some((1, 2)));
+        assert_eq!(view.tcp_options().timestamps, (cut >= 56).then_some((1, 2)));
     }
     assert_eq!(View::parse(&packet.bytes()[..39], packet.bytes().len()).unwrap().tcp(), None);
 }
