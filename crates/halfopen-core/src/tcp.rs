@@ -28,6 +28,7 @@ mod send;
 mod table;
 mod timers;
 
+use core::hash::BuildHasher as _;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
@@ -40,12 +41,15 @@ pub use self::receive::Received;
 pub use self::table::ConnectionId;
 
 use self::arrival::{Answer, Inbound};
-use self::connection::{Connection, Context};
+use foldhash::fast::FixedState;
+
+use self::connection::{Connection, Context, Numbers};
 use self::deadlines::Deadlines;
 use self::listener::{Listener, Listeners};
 use self::table::Table;
 use crate::flow::Protocol;
 use crate::rng::Rng;
+use crate::seq::Seq;
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::Flags;
 use crate::wire::{Packet, View};
@@ -59,13 +63,16 @@ pub struct Host {
     listeners: Listeners,
     deadlines: Deadlines,
     output: VecDeque<Output>,
+    /// Makes initial sequence numbers of this host differ from those of others.
+    secret: FixedState,
 }
 
 impl Host {
     /// Returns a host without connections. `rng` gives it sequence numbers and ports.
     #[must_use]
-    pub fn new(config: Config, rng: Rng) -> Self {
+    pub fn new(config: Config, mut rng: Rng) -> Self {
         Self {
+            secret: FixedState::with_seed(rng.bits()),
             config,
             rng,
             connections: Table::default(),
@@ -89,11 +96,15 @@ impl Host {
     /// Stops listening. Connections that were not accepted are reset.
     pub fn unlisten(&mut self, now: Instant, listener: ListenerId) {
         self.handle_timeout(now);
-        let Some(gone) = self.listeners.remove(listener) else { return };
-        for id in gone.accepted {
-            self.with(now, id.slot, |connection, cx| {
+        self.listeners.remove(listener);
+        for slot in self.connections.waiting_for(listener) {
+            self.with(now, slot, |connection, cx| {
                 connection.orphan = true;
-                connection.abort(cx);
+                // A handshake is dropped, and its last segment will be reset as a stray.
+                if connection.state != State::SynReceived {
+                    connection.abort(cx);
+                }
+                connection.end();
             });
         }
     }
@@ -111,9 +122,10 @@ impl Host {
         if self.connections.len() >= self.config.connections_max {
             return Err(Error::TooManyConnections);
         }
-        let Self { config, rng, connections, .. } = self;
+        let numbers = self.numbers(now, local, remote);
+        let Self { config, connections, .. } = self;
         let id = connections
-            .insert(|id| Connection::new(id, (local, remote), State::SynSent, config, rng));
+            .insert(|id| Connection::new(id, (local, remote), State::SynSent, numbers, config));
         self.with(now, id.slot, Connection::connect);
         Ok(id)
     }
@@ -303,10 +315,11 @@ impl Host {
             return;
         };
         listener.half_open += 1;
-        let Self { config, rng, connections, .. } = self;
+        let numbers = self.numbers(now, local, remote);
+        let Self { config, connections, .. } = self;
         let child = connections.insert(|child| {
             let pair = (local, remote);
-            let mut connection = Connection::new(child, pair, State::SynReceived, config, rng);
+            let mut connection = Connection::new(child, pair, State::SynReceived, numbers, config);
             connection.listener = Some(id);
             connection
         });
@@ -427,6 +440,19 @@ impl Host {
             }
         }
         Err(Error::NoPorts)
+    }
+
+    /// Returns the numbers for a connection: the same pair of addresses gets ever later ones, so
+    /// that a new connection is not mistaken for the old one (RFC 6528, with Linux's clock of 64
+    /// ns: `net/core/secure_seq.c`).
+    fn numbers(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) -> Numbers {
+        let word = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
+        let hash = self.secret.hash_one((local, remote));
+        Numbers {
+            iss: Seq(word(hash)) + word(now.as_nanos() >> 6),
+            timestamp_offset: word(hash >> 32),
+            ip_id: u16::try_from(self.rng.below(1 << 16)).unwrap_or(0),
+        }
     }
 
     fn is_free(&self, local: SocketAddr, remote: SocketAddr) -> bool {

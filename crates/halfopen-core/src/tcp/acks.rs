@@ -53,7 +53,6 @@ impl Acks {
         let pause = self.last_data.map(|last| now.saturating_since(last));
         if pause.is_none_or(|pause| pause > rto) {
             self.quick = QUICK_MAX;
-            self.interactive &= pause.is_some();
         }
         self.last_data = Some(now);
         if unacknowledged > self.full || self.quick > 0 && !self.interactive {

@@ -91,7 +91,6 @@ impl Connection {
             self.emit_ack(cx);
             self.tell(cx, Event::Connected(self.id));
         } else {
-            // RFC 9293 section 3.5: both ends opened at the same time
             self.state = State::SynReceived;
             self.emit_syn(cx);
             self.arm_retransmission(cx.now);
@@ -145,7 +144,14 @@ impl Connection {
     fn handle_when_open(&mut self, cx: &mut Context<'_>, segment: &Inbound<'_>) -> Answer {
         let Header { seq, ack, flags, .. } = segment.header;
         let opening = self.state == State::SynReceived;
-        if opening && flags.has(Flags::SYN) && seq + 1 == self.receiver.nxt {
+        let again = opening && flags.has(Flags::SYN) && seq + 1 == self.receiver.nxt;
+        if again && flags.has(Flags::ACK) && ack == self.sender.max {
+            // RFC 9293 section 3.5: both ends opened at the same time
+            self.open(cx, segment);
+            self.tell(cx, Event::Connected(self.id));
+            return Answer::None;
+        }
+        if again {
             self.emit_syn(cx);
             return Answer::None;
         }

@@ -4,7 +4,6 @@ use core::fmt;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use crate::rng::Rng;
 use crate::seq::Seq;
 use crate::tcp::acks::{Acks, Owed};
 use crate::tcp::config::{Config, Keepalive};
@@ -71,6 +70,17 @@ impl fmt::Display for State {
             Self::Closed => "CLOSED",
         })
     }
+}
+
+/// The numbers that a connection starts from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbers {
+    /// The sequence number of our SYN.
+    pub(super) iss: Seq,
+    /// Added to our timestamps.
+    pub(super) timestamp_offset: u32,
+    /// The first IPv4 identification.
+    pub(super) ip_id: u16,
 }
 
 /// What a connection needs of its host while it does something.
@@ -141,13 +151,13 @@ impl Connection {
         id: ConnectionId,
         (local, remote): (SocketAddr, SocketAddr),
         state: State,
+        numbers: Numbers,
         config: &Config,
-        rng: &mut Rng,
     ) -> Self {
         let mss = config.mss(local.is_ipv6());
-        let mut word = || u32::try_from(rng.below(1 << 32)).unwrap_or(0);
-        let iss = Seq(word());
-        let timestamps = config.timestamps.then(|| Timestamps { offset: word(), recent: None });
+        let timestamps = config
+            .timestamps
+            .then_some(Timestamps { offset: numbers.timestamp_offset, recent: None });
         Self {
             id,
             local,
@@ -157,7 +167,7 @@ impl Connection {
             orphan: false,
             error: None,
             soft_error: None,
-            sender: Sender::new(iss, u32::from(mss), config.send_buffer),
+            sender: Sender::new(numbers.iss, u32::from(mss), config.send_buffer),
             receiver: Receiver::new(config.receive_buffer, u32::from(mss)),
             acks: Acks::new(),
             rtt: Rtt::new(config.rto_initial, config.rto_min, config.rto_max),
@@ -165,7 +175,7 @@ impl Connection {
             timestamps,
             sack: config.sack,
             peer_scale: 0,
-            ip_id: u16::try_from(rng.below(1 << 16)).unwrap_or(0),
+            ip_id: numbers.ip_id,
             nodelay: false,
             keepalive: None,
             user_timeout: None,

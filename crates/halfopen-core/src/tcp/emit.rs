@@ -20,20 +20,19 @@ impl Connection {
         // net/ipv4/tcp_ipv4.c: a request has no socket yet, so its SYN-ACK has identification 0
         let ip_id = if answers { 0 } else { self.next_ip_id() };
         let flags = if answers { Flags::SYN | Flags::ACK } else { Flags::SYN };
+        let window =
+            if answers { self.receiver.offer_initial() } else { self.receiver.initial_window() };
         let segment = Segment {
             ttl: cx.config.ttl,
             ip_id,
             seq: self.sender.una,
             ack: if answers { self.receiver.nxt } else { Seq(0) },
-            window: self.receiver.initial_window(),
+            window,
             options,
             ..Segment::new(self.local, self.remote, flags)
         };
         cx.output.push_back(Output::Packet(segment.into_packet()));
         self.sender.sent_until(self.sender.una + 1);
-        if answers {
-            self.receiver.offer_initial();
-        }
     }
 
     /// Sends a segment of the stream.

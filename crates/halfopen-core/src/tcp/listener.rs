@@ -53,10 +53,10 @@ impl Listeners {
         Ok(id)
     }
 
-    pub(super) fn remove(&mut self, id: ListenerId) -> Option<Listener> {
-        let listener = self.by_id.remove(&id)?;
-        self.by_address.remove(&listener.local);
-        Some(listener)
+    pub(super) fn remove(&mut self, id: ListenerId) {
+        if let Some(listener) = self.by_id.remove(&id) {
+            self.by_address.remove(&listener.local);
+        }
     }
 
     pub(super) fn get_mut(&mut self, id: ListenerId) -> Option<&mut Listener> {

@@ -80,33 +80,38 @@ impl Receiver {
         if scale.is_none() {
             self.capacity = self.capacity.min(65_535);
         }
-        self.capacity -= self.capacity % mss.clamp(1, self.capacity.max(1));
         self.nxt = irs + 1;
         self.acked = self.nxt;
         self.edge = self.nxt;
     }
 
-    /// Returns the window for a SYN, which is never scaled.
-    pub(super) fn initial_window(&self) -> u16 {
-        let most = self.capacity.min(65_535);
-        let whole = most - most % self.mss.clamp(1, most.max(1));
-        u16::try_from(whole).unwrap_or(u16::MAX)
+    /// Returns the window for a SYN, which is never scaled. From now on only whole segments count
+    /// (`net/ipv4/tcp_output.c`, `tcp_select_initial_window`).
+    pub(super) fn initial_window(&mut self) -> u16 {
+        self.capacity = whole_segments(self.capacity, self.mss);
+        let window = whole_segments(self.capacity.min(65_535), self.mss);
+        u16::try_from(window).unwrap_or(u16::MAX)
     }
 
-    /// Notes what the SYN-ACK offered.
-    pub(super) fn offer_initial(&mut self) {
-        self.edge = self.nxt + u32::from(self.initial_window());
+    /// Notes that a SYN-ACK leaves now and returns the window for it.
+    pub(super) fn offer_initial(&mut self) -> u16 {
+        let window = self.initial_window();
+        self.edge = self.nxt + u32::from(window);
+        window
     }
 
     /// Notes that an acknowledgment leaves now and returns the window for it.
+    ///
+    /// What is free is rounded up, as Linux does (`net/ipv4/tcp_output.c`, `__tcp_select_window`);
+    /// what is only left of an earlier offer is rounded down, or it would grow with every segment.
     pub(super) fn offer(&mut self) -> u16 {
         let scale = self.scale.unwrap_or(0);
-        let unit = 1_u32 << scale;
-        let free = self.free();
-        let wanted = free.max(self.window()).next_multiple_of(unit);
-        self.edge = self.nxt + wanted;
+        let free = self.free().next_multiple_of(1 << scale);
+        let offered = if free >= self.window() { free } else { self.window() };
+        let told = u16::try_from(offered >> scale).unwrap_or(u16::MAX);
+        self.edge = self.edge.latest(self.nxt + (u32::from(told) << scale));
         self.acked = self.nxt;
-        u16::try_from(wanted >> scale).unwrap_or(u16::MAX)
+        told
     }
 
     /// Returns how much the peer may still send.
@@ -233,6 +238,10 @@ impl Receiver {
         // RFC 9293 section 3.8.6.2.2: no small windows
         if free < self.mss.min(self.capacity / 2) { 0 } else { free }
     }
+}
+
+fn whole_segments(bytes: u32, mss: u32) -> u32 {
+    bytes - bytes % mss.clamp(1, bytes.max(1))
 }
 
 fn merge(left: (Seq, Vec<u8>), right: (Seq, Vec<u8>)) -> (Seq, Vec<u8>) {

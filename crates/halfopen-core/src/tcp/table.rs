@@ -7,6 +7,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::tcp::connection::Connection;
+use crate::tcp::listener::ListenerId;
 
 /// Names a connection of one host. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,19 +48,16 @@ impl Table {
         let entry = &mut self.slots[slot as usize];
         let id = ConnectionId { slot, generation: entry.generation };
         let connection = make(id);
-        let pair = (connection.local, connection.remote);
+        let hash = self.hasher.hash_one(Some((connection.local, connection.remote)));
         entry.connection = Some(Box::new(connection));
         let Self { slots, by_addresses, hasher, .. } = self;
-        by_addresses.insert_unique(hasher.hash_one(pair), slot, |slot| {
-            hasher.hash_one(pair_of(slots, *slot))
-        });
+        by_addresses.insert_unique(hash, slot, |slot| hasher.hash_one(pair_of(slots, *slot)));
         id
     }
 
     /// Makes a connection unknown to the network; its program may still hold it.
     pub(super) fn unlink(&mut self, slot: u32) {
-        let pair = pair_of(&self.slots, slot);
-        let hash = self.hasher.hash_one(pair);
+        let hash = self.hasher.hash_one(pair_of(&self.slots, slot));
         if let Ok(entry) = self.by_addresses.find_entry(hash, |found| *found == slot) {
             entry.remove();
         }
@@ -76,10 +74,19 @@ impl Table {
 
     /// Returns the slot of the connection between two addresses.
     pub(super) fn find(&self, local: SocketAddr, remote: SocketAddr) -> Option<u32> {
-        let pair = (local, remote);
+        let pair = Some((local, remote));
         let hash = self.hasher.hash_one(pair);
-        let same = |slot: &u32| pair_of(&self.slots, *slot) == Some(pair);
+        let same = |slot: &u32| pair_of(&self.slots, *slot) == pair;
         self.by_addresses.find(hash, same).copied()
+    }
+
+    /// Returns the slots of all connections that came to a listener and were not accepted.
+    pub(super) fn waiting_for(&self, listener: ListenerId) -> Vec<u32> {
+        let waits = |slot: &Slot| {
+            slot.connection.as_deref().is_some_and(|waiting| waiting.listener == Some(listener))
+        };
+        let slots = (0..).zip(&self.slots).filter(|(_, slot)| waits(slot));
+        slots.map(|(index, _)| index).collect()
     }
 
     pub(super) fn get(&self, id: ConnectionId) -> Option<&Connection> {

@@ -43,6 +43,8 @@ pub(super) struct Network {
     /// All that was sent, also what was lost.
     pub(super) seen: Vec<Seen>,
     pub(super) events: Vec<(Duration, bool, Event)>,
+    pub(super) delivered_to_client: Vec<(Instant, Packet)>,
+    pub(super) client_output: Vec<Output>,
     rng: Rng,
     on_the_way: BTreeMap<(Instant, u64), (bool, Packet)>,
     sent: u64,
@@ -77,6 +79,8 @@ impl Network {
             weather,
             seen: Vec::new(),
             events: Vec::new(),
+            delivered_to_client: Vec::new(),
+            client_output: Vec::new(),
             rng,
             on_the_way: BTreeMap::new(),
             sent: 0,
@@ -142,6 +146,9 @@ impl Network {
         if let Some((from_client, packet)) =
             due.map(std::collections::btree_map::OccupiedEntry::remove)
         {
+            if !from_client {
+                self.delivered_to_client.push((self.now, packet.clone()));
+            }
             let to = if from_client { &mut self.server } else { &mut self.client };
             to.handle_packet(self.now, packet);
             self.collect();
@@ -153,12 +160,13 @@ impl Network {
         for from_client in [true, false] {
             loop {
                 let host = if from_client { &mut self.client } else { &mut self.server };
-                match host.poll_output() {
-                    None => break,
-                    Some(Output::Event(event)) => {
-                        self.events.push((self.elapsed(), from_client, event));
-                    }
-                    Some(Output::Packet(packet)) => self.carry(from_client, packet),
+                let Some(output) = host.poll_output() else { break };
+                if from_client {
+                    self.client_output.push(output.clone());
+                }
+                match output {
+                    Output::Event(event) => self.events.push((self.elapsed(), from_client, event)),
+                    Output::Packet(packet) => self.carry(from_client, packet),
                 }
             }
         }
@@ -195,5 +203,9 @@ impl Network {
 
     pub(super) fn client_state(&self, id: ConnectionId) -> State {
         self.client.info(id).unwrap().state
+    }
+
+    pub(super) fn server_state(&self, id: ConnectionId) -> State {
+        self.server.info(id).unwrap().state
     }
 }
