@@ -9,6 +9,7 @@
 
 mod case;
 mod clock;
+mod content;
 pub mod frame;
 mod infer;
 pub mod pcap;

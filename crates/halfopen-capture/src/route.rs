@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use halfopen_core::time::{Duration, Instant};
 
-use crate::timeline::{Content, End, Mark};
+use crate::content::Content;
+use crate::timeline::{End, Mark};
 
 /// More pauses than this are not kept; the longest stay, since they bound the limit.
 const SURVIVALS_MAX: usize = 1024;

@@ -20,14 +20,21 @@ pub(crate) struct Sighting<'a> {
     /// The payload as far as it is there, and how long it was.
     pub(crate) payload: &'a [u8],
     pub(crate) len: u32,
+    pub(crate) fingerprint: u32,
     view: View<'a>,
 }
+
+/// The shortest options that hold one SACK block: two bytes and two sequence numbers.
+const SACK_LEN: usize = 10;
+/// Odd numbers with their bits well spread (of the golden ratio and of the square root of 2).
+const MIX_HEAD: u64 = 0x9e37_79b9_7f4a_7c15;
+const MIX_REST: u64 = 0x6a09_e667_f3bc_c909;
 
 impl<'a> Sighting<'a> {
     /// Reads a segment; `None` for what is not TCP or whose header is not there.
     pub(crate) fn read(view: View<'a>, frame: u64, moment: Moment) -> Option<Self> {
         let tcp = view.tcp()?;
-        Some(Self {
+        let mut sighting = Self {
             mark: Mark { at: moment.at, frame },
             era: moment.era,
             src: End::new(view.src(), tcp.src_port),
@@ -37,8 +44,11 @@ impl<'a> Sighting<'a> {
             ip_id: view.ip_id(),
             payload: view.payload(),
             len: u32::try_from(view.payload_len()).unwrap_or(u32::MAX),
+            fingerprint: 0,
             view,
-        })
+        };
+        sighting.fingerprint = sighting.fingerprint();
+        Some(sighting)
     }
 
     pub(crate) fn is(&self, flags: Flags) -> bool {
@@ -76,35 +86,36 @@ impl<'a> Sighting<'a> {
         self.len <= 1 && sent.next == Some(self.tcp.seq + 1)
     }
 
-    /// Returns a number that the same packet has when a capture shows it again, and a
-    /// retransmission has not: Linux counts the identification up, and timestamps move.
-    pub(crate) fn fingerprint(&self) -> u32 {
-        let tcp = &self.tcp;
-        let stamp = self.view.tcp_options().timestamps.map_or(0, |(value, _)| value);
-        let id = u32::from(self.ip_id.unwrap_or(0));
-        let words = [
-            tcp.seq.0,
-            tcp.ack.0,
-            u32::from(tcp.flags.0) << 16 | u32::from(tcp.window),
-            self.len,
-            id,
-            stamp,
-        ];
-        let mixed = words.iter().fold(0x811c_9dc5_u32, |hash, &word| {
-            (hash ^ word).wrapping_mul(0x9e37_79b1).rotate_left(13)
-        });
-        mixed | 1 // zero stands for none
-    }
-
     /// Tells whether something in the packet changes with each sending, so that an equal
     /// fingerprint is the same packet however late it comes.
     pub(crate) fn is_unique(&self) -> bool {
-        self.ip_id.is_some_and(|id| id != 0) || self.view.tcp_options().timestamps.is_some()
+        self.counted_up() || self.view.tcp_options().timestamps.is_some()
     }
 
     /// Tells whether the segment reports data that came twice (RFC 2883): its first block lies
     /// below what it acknowledges.
     pub(crate) fn reports_duplicate(&self) -> bool {
-        self.view.tcp_options().sack.is_some_and(|(_, to)| !to.after(self.tcp.ack))
+        self.view.tcp_options_len() >= SACK_LEN
+            && self.view.tcp_options().sack.is_some_and(|(_, to)| !to.after(self.tcp.ack))
+    }
+
+    /// Returns a number that the same packet has when a capture shows it again, and a
+    /// retransmission has not: Linux counts the identification up, and timestamps move.
+    fn fingerprint(&self) -> u32 {
+        let tcp = &self.tcp;
+        let unique = if self.counted_up() {
+            u32::from(self.ip_id.unwrap_or(0))
+        } else {
+            self.view.tcp_options().timestamps.map_or(0, |(value, _)| value)
+        };
+        let head = u64::from(tcp.seq.0) << 32 | u64::from(tcp.ack.0);
+        let rest = u64::from(tcp.flags.0) << 48 | u64::from(tcp.window) << 32 | u64::from(self.len);
+        let mixed = (head ^ u64::from(unique).rotate_left(17)).wrapping_mul(MIX_HEAD)
+            ^ rest.wrapping_mul(MIX_REST);
+        u32::try_from(mixed >> 32).unwrap_or(0) | 1 // zero stands for none
+    }
+
+    fn counted_up(&self) -> bool {
+        self.ip_id.is_some_and(|id| id != 0)
     }
 }

@@ -10,6 +10,8 @@ use halfopen_core::seq::Seq;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_core::wire::tcp::Flags;
 
+use crate::content::Content;
+
 /// One end of a flow in eighteen bytes; IPv4 addresses are mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct End {
@@ -123,15 +125,6 @@ pub(crate) struct Request {
     pub(crate) end: Seq,
     pub(crate) state: Awaiting,
     pub(crate) content: Content,
-}
-
-/// What a request is known by when it goes out again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Content {
-    pub(crate) hash: u64,
-    pub(crate) len: u32,
-    /// All bytes were there to be read, and they are not encrypted.
-    pub(crate) readable: bool,
 }
 
 /// What became of the latest request.

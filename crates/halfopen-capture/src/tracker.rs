@@ -276,10 +276,8 @@ impl Tracker {
 
 /// Hashes both ends so that their order does not matter.
 fn hash_pair(hasher: &foldhash::fast::FixedState, a: End, b: End) -> u64 {
-    let (low, high) = if a <= b { (a, b) } else { (b, a) };
-    let words = |end: End| (u128::from_ne_bytes(end.ip), end.port);
-    let ((low_ip, low_port), (high_ip, high_port)) = (words(low), words(high));
-    hasher.hash_one((low_ip, high_ip, u32::from(low_port) << 16 | u32::from(high_port)))
+    let one = |end: End| hasher.hash_one((u128::from_ne_bytes(end.ip), end.port));
+    one(a).wrapping_add(one(b))
 }
 
 impl Timeline {

@@ -3,10 +3,11 @@
 use halfopen_core::time::Duration;
 use halfopen_core::wire::tcp::Flags;
 
+use crate::content::Content;
 use crate::route::{Route, Witness};
 use crate::sighting::Sighting;
 use crate::timeline::{
-    Awaiting, Carries, Content, Fin, Half, Mark, Pause, Request, Reset, Sender, Series, Timeline,
+    Awaiting, Carries, Fin, Half, Mark, Pause, Request, Reset, Sender, Series, Timeline,
 };
 
 /// A shorter silence is not a pause: no box forgets a flow that fast, and round trips, delayed
@@ -22,10 +23,6 @@ const REORDER_MAX: Duration = Duration::from_millis(10);
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 /// A reset that the flow outlives by more than this was not meant for it.
 const OUTLIVED: Duration = Duration::from_millis(10);
-/// A request is known by its first bytes and its length.
-const HASHED_MAX: u32 = 4096;
-const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
-const HASH_PRIME: u64 = 0x0100_0000_01b3;
 
 /// What the caller has to do about other timelines.
 #[derive(Clone, Copy, Debug, Default)]
@@ -267,7 +264,7 @@ impl Timeline {
                     self.requests = self.requests.saturating_add(1);
                 }
                 let state = if handshake { Awaiting::Nothing } else { Awaiting::Response };
-                let mut content = Content { hash: HASH_START, len: 0, readable: true };
+                let mut content = Content::default();
                 content.add(seen);
                 *request = Some(Request { first: mark, quiet_since, end, state, content });
             }
@@ -361,31 +358,20 @@ impl Timeline {
     }
 }
 
-impl Content {
-    fn add(&mut self, seen: &Sighting<'_>) {
-        let encrypted = self.len == 0 && matches!(seen.payload, [0x14..=0x17, 3, ..]);
-        let whole = seen.payload.len() == seen.len as usize;
-        self.readable &= whole && !encrypted;
-        let room = HASHED_MAX.saturating_sub(self.len) as usize;
-        for &byte in seen.payload.iter().take(room) {
-            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(HASH_PRIME);
-        }
-        self.len = self.len.saturating_add(seen.len);
-    }
-}
-
 impl Half {
     /// Tells whether the capture shows a packet again that it has shown: from another interface, or
     /// from another point of the path.
     fn shows_again(&self, seen: &Sighting<'_>, last: Mark) -> bool {
+        if !self.recent.contains(&seen.fingerprint) {
+            return false;
+        }
         let within = if seen.is_unique() { UNIQUE_ECHO_MAX } else { ECHO_MAX };
-        self.recent.contains(&seen.fingerprint())
-            && seen.mark.at.saturating_since(last.at) <= within
+        seen.mark.at.saturating_since(last.at) <= within
     }
 
     fn remember(&mut self, seen: &Sighting<'_>) {
         self.recent.rotate_right(1);
-        self.recent[0] = seen.fingerprint();
+        self.recent[0] = seen.fingerprint;
         // Boxes forge resets and FINs, so these do not tell how the end's own packets look.
         if !seen.tcp.flags.has_any(Flags::RST | Flags::FIN) {
             let slot = usize::from(!seen.is(Flags::SYN));

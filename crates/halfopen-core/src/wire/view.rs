@@ -192,6 +192,15 @@ impl<'a> View<'a> {
         header.map_or_else(tcp::Options::default, |header| tcp::Options::read(&header[20..]))
     }
 
+    /// Returns how many bytes the TCP options take, padding included.
+    #[must_use]
+    pub fn tcp_options_len(&self) -> usize {
+        if self.layout.protocol != TCP {
+            return 0;
+        }
+        usize::from(self.layout.payload - self.layout.transport).saturating_sub(20)
+    }
+
     /// Returns the ICMP header, if there is one to be read.
     #[inline]
     #[must_use]
