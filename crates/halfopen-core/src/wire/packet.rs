@@ -129,24 +129,24 @@ impl Packet {
 
     fn set_address(&mut self, end: End, address: IpAddr) {
         let sum_at = self.transport_checksum_at().filter(|_| self.layout.protocol != ICMP);
-        let (at, octets) = match (self.layout.v6, address) {
+        match (self.layout.v6, address) {
             (false, IpAddr::V4(address)) => {
-                (if end == End::Src { 12 } else { 16 }, address.octets().to_vec())
+                let at = if end == End::Src { 12 } else { 16 };
+                if let Some(sum_at) = sum_at {
+                    self.update_transport_sum(at, &address.octets(), sum_at);
+                }
+                self.rewrite_covered(at, &address.octets(), 10);
             }
             (true, IpAddr::V6(address)) => {
-                (if end == End::Src { 8 } else { 24 }, address.octets().to_vec())
+                let at = if end == End::Src { 8 } else { 24 };
+                match sum_at {
+                    Some(sum_at) => self.rewrite_transport(at, &address.octets(), sum_at),
+                    None => self.bytes[at..at + 16].copy_from_slice(&address.octets()),
+                }
             }
             (false, IpAddr::V6(_)) | (true, IpAddr::V4(_)) => {
                 panic!("an address of another family than the packet's")
             }
-        };
-        if let Some(sum_at) = sum_at {
-            self.update_transport_sum(at, &octets, sum_at);
-        }
-        if self.layout.v6 {
-            self.bytes[at..at + octets.len()].copy_from_slice(&octets);
-        } else {
-            self.rewrite_covered(at, &octets, 10);
         }
     }
 
