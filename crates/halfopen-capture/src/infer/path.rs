@@ -160,17 +160,22 @@ fn most<T: Ord + Copy>(items: impl Iterator<Item = T>) -> Option<T> {
     counts.into_iter().max_by_key(|&(item, count)| (count, Reverse(item))).map(|(item, _)| item)
 }
 
+/// Returns what shows the cause: of as many flows as there is room for, each whole, and of the
+/// longest pause survived.
 fn evidence(telling: &[&Verdict], survived: Option<&Witness>) -> Vec<Evidence> {
-    let mut evidence: Vec<Evidence> =
-        telling.iter().flat_map(|verdict| verdict.evidence.iter().cloned()).collect();
+    let room = EVIDENCE_MAX - if survived.is_some() { 2 } else { 0 };
+    let mut evidence: Vec<Evidence> = Vec::new();
+    for verdict in telling {
+        if !evidence.is_empty() && evidence.len() + verdict.evidence.len() > room {
+            break;
+        }
+        evidence.extend(verdict.evidence.iter().cloned());
+    }
     if let Some(witness) = survived {
-        let room = EVIDENCE_MAX - 2;
-        evidence.truncate(room);
         let idle = brief(witness.idle);
         evidence.push(evidence_at(witness.before, format!("the last packet for {idle}")));
         evidence.push(evidence_at(witness.after, "after this pause a flow still works"));
     }
-    evidence.truncate(EVIDENCE_MAX);
     evidence
 }
 
@@ -199,8 +204,8 @@ fn because(report: &PathReport, telling: &Verdict, of_cause: &[&Verdict]) -> Str
              send{survived}: a box between had forgotten them"
         ),
         (Cause::IdleExpiry, Finding::SilentDrop) => format!(
-            "{flows} used again after {idle} or more got no answer while the server answered \
-             others{survived}: a box between had forgotten them and drops their packets"
+            "{flows} used again after {idle} or more got no answer although the server \
+             answered others{survived}: a box between had forgotten them and drops their packets"
         ),
         (Cause::IdleExpiry, Finding::FinAtExpiry) => {
             format!(
@@ -226,8 +231,8 @@ fn because(report: &PathReport, telling: &Verdict, of_cause: &[&Verdict]) -> Str
             "the client sent a request on a connection that the server had closed {idle} before"
         ),
         (Cause::CloseRace, _) => format!(
-            "the server closes a connection that is idle for {idle}, and a request was under way \
-             as it did"
+            "the server closes a connection that is idle for about {idle}, and a request was under \
+             way as it did"
         ),
         (Cause::PeerAbort, _) => format!("the server itself reset {flows}"),
         (Cause::PeerClose, _) => format!("the server closed {flows} without answering the request"),
