@@ -2,6 +2,7 @@
 
 mod path;
 
+use core::cmp::Reverse;
 use std::net::SocketAddr;
 
 use halfopen_core::cause::{Cause, Culprit, Finding, Harm, Mechanism};
@@ -18,7 +19,7 @@ const HEALTHY_LISTED_MAX: usize = 1000;
 const FLOWS_LISTED_MAX: usize = 100_000;
 
 /// What a capture shows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Diagnosis {
     /// What is wrong with each path, the worst first.
     pub paths: Vec<PathReport>,
@@ -61,6 +62,14 @@ pub struct PathReport {
     pub evidence: Vec<Evidence>,
 }
 
+impl PathReport {
+    /// Returns what paths are sorted by: the worst first.
+    pub(crate) fn rank(&self) -> (Reverse<(Harm, bool, u64)>, SocketAddr) {
+        let bad = self.cause != Cause::None;
+        (Reverse((self.harm, bad, self.failures)), self.server)
+    }
+}
+
 impl Tracker {
     /// Judges all that was seen.
     #[must_use]
@@ -82,10 +91,7 @@ impl Tracker {
             .filter(|(_, judged)| !judged.is_empty())
             .map(|(route, judged)| path::infer(route, &self.timelines, judged))
             .collect();
-        paths.sort_by_key(|path| {
-            let bad = path.cause != Cause::None;
-            (core::cmp::Reverse((path.harm, bad, path.failures)), path.server)
-        });
+        paths.sort_by_key(PathReport::rank);
         let (flows, flows_omitted) = list(judged);
         Diagnosis { paths, flows, flows_omitted, counts: self.counts() }
     }

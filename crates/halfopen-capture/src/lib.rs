@@ -13,12 +13,16 @@ mod content;
 pub mod frame;
 mod infer;
 pub mod pcap;
+mod points;
 mod route;
 mod rules;
 mod sighting;
+mod source;
 mod timeline;
 mod tracker;
 
 pub use infer::{Diagnosis, PathReport};
+pub use points::{Place, Points};
 pub use rules::{RULES, Rule};
+pub use source::{Source, Summary};
 pub use tracker::{Counts, Limits, Tracker};

@@ -1,0 +1,165 @@
+//! Several captures of one job, from one point of the path or from many.
+//!
+//! Captures that follow each other in time are a rotation: one point's, and one tracker's. Captures
+//! that overlap were made at different points, and each point is judged by itself; of what they
+//! say about one server the more telling counts. One tracker for all would take the same packet,
+//! seen twice, for two.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+use halfopen_core::cause::{Cause, Finding};
+use halfopen_core::flow::FlowKey;
+use halfopen_core::time::{Duration, Instant};
+use halfopen_core::verdict::Verdict;
+
+use crate::infer::{Diagnosis, PathReport};
+use crate::source::{Source, Summary};
+use crate::tracker::{Counts, Limits, Tracker};
+
+/// The last frame of one file and the first of the next may be out of order by this much.
+const SEAM_MAX: Duration = Duration::from_millis(10);
+
+/// Captures judged together.
+#[derive(Debug)]
+pub struct Points {
+    limits: Limits,
+    seed: u64,
+    list: Vec<Point>,
+    /// The number of frames before each capture, in the order of reading.
+    starts: Vec<(u64, usize)>,
+    frames: u64,
+}
+
+#[derive(Debug)]
+struct Point {
+    tracker: Tracker,
+    family: String,
+    last: Option<Instant>,
+}
+
+/// A frame's place among several captures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The capture, as the caller counts them.
+    pub capture: usize,
+    /// The frame, counted from one.
+    pub frame: u64,
+}
+
+impl Points {
+    /// Returns points that have seen nothing; each may remember as much as `limits` says.
+    ///
+    /// For `seed` see [`Tracker::new`].
+    #[must_use]
+    pub fn new(limits: Limits, seed: u64) -> Self {
+        Self { limits, seed, list: Vec::new(), starts: Vec::new(), frames: 0 }
+    }
+
+    /// Reads the capture that the caller counts as `capture`. Captures must come in the order in
+    /// which they start.
+    ///
+    /// `family` is what the files of one rotation have in common; of several points that a capture
+    /// could continue, one of its family does.
+    pub fn read<R: Read>(&mut self, capture: usize, family: &str, source: Source<R>) -> Summary {
+        let index = source.starts().and_then(|starts| self.continued(starts, family));
+        let index = index.unwrap_or_else(|| {
+            let tracker = Tracker::new(self.limits, self.seed);
+            self.list.push(Point { tracker, family: family.to_owned(), last: None });
+            self.list.len() - 1
+        });
+        let point = &mut self.list[index];
+        let summary = source.read(self.frames, &mut point.tracker);
+        point.last = point.last.max(summary.last);
+        self.starts.push((self.frames, capture));
+        self.frames += summary.frames;
+        summary
+    }
+
+    /// Returns the point that a capture from `starts` on continues: the one that ended last.
+    fn continued(&self, starts: Instant, family: &str) -> Option<usize> {
+        let ended = |point: &Point| point.last.is_some_and(|last| last <= starts + SEAM_MAX);
+        let candidates = self.list.iter().enumerate().filter(|(_, point)| ended(point));
+        candidates.max_by_key(|(_, point)| (point.family == family, point.last)).map(|(at, _)| at)
+    }
+
+    /// Returns at how many points the captures were made.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Judges all that was read. Frames in evidence are numbered over all captures; see
+    /// [`place`](Self::place).
+    #[must_use]
+    pub fn diagnose(&self) -> Diagnosis {
+        let mut diagnoses = self.list.iter().map(|point| point.tracker.diagnose());
+        let Some(first) = diagnoses.next() else { return Diagnosis::default() };
+        diagnoses.fold(first, join)
+    }
+
+    /// Returns the capture and the frame in it for a frame number in evidence.
+    #[must_use]
+    pub fn place(&self, number: u64) -> Place {
+        let after = self.starts.partition_point(|&(before, _)| before < number);
+        let (before, capture) = self.starts[after.saturating_sub(1)];
+        Place { capture, frame: number - before }
+    }
+}
+
+/// Joins what two points say.
+fn join(one: Diagnosis, other: Diagnosis) -> Diagnosis {
+    let mut paths: BTreeMap<_, PathReport> = BTreeMap::new();
+    for path in one.paths.into_iter().chain(other.paths) {
+        let joined = match paths.remove(&path.server) {
+            Some(known) => more_telling(known, path),
+            None => path,
+        };
+        paths.insert(joined.server, joined);
+    }
+    let mut paths: Vec<PathReport> = paths.into_values().collect();
+    paths.sort_by_key(PathReport::rank);
+
+    let (mut flows, mut others) = (one.flows, other.flows);
+    let known: BTreeSet<FlowKey> = flows.iter().map(|verdict| verdict.flow).collect();
+    others.retain(|verdict| is_bad(verdict) || !known.contains(&verdict.flow));
+    let bad: BTreeSet<FlowKey> = others.iter().filter(|v| is_bad(v)).map(|v| v.flow).collect();
+    flows.retain(|verdict| is_bad(verdict) || !bad.contains(&verdict.flow));
+    flows.append(&mut others);
+
+    Diagnosis {
+        paths,
+        flows,
+        flows_omitted: one.flows_omitted + other.flows_omitted,
+        counts: sum(one.counts, other.counts),
+    }
+}
+
+fn is_bad(verdict: &Verdict) -> bool {
+    verdict.finding != Finding::Healthy
+}
+
+/// Returns the report that says more about a path, with the evidence of both if they agree.
+fn more_telling(one: PathReport, other: PathReport) -> PathReport {
+    let (mut more, less) = if weight(&other) > weight(&one) { (other, one) } else { (one, other) };
+    if more.cause == less.cause {
+        more.evidence.extend(less.evidence);
+    }
+    more
+}
+
+fn weight(path: &PathReport) -> impl Ord {
+    let known = !matches!(path.cause, Cause::None | Cause::Inconclusive);
+    (path.harm, known, path.failures, path.survived.is_some(), path.requests)
+}
+
+fn sum(one: Counts, other: Counts) -> Counts {
+    Counts {
+        packets: one.packets + other.packets,
+        segments: one.segments + other.segments,
+        duplicates: one.duplicates + other.duplicates,
+        absurd_times: one.absurd_times + other.absurd_times,
+        connections: one.connections + other.connections,
+        untracked: one.untracked + other.untracked,
+    }
+}

@@ -1,0 +1,129 @@
+//! From the bytes of a capture to a tracker: every frame once, and what was wrong with the file.
+
+use std::io::Read;
+
+use halfopen_core::time::Instant;
+use halfopen_core::wire::View;
+
+use crate::frame::{NotIp, network_layer};
+use crate::pcap::{Error, Frame, Link, Reader};
+use crate::tracker::Tracker;
+
+/// What was read of a capture, and what could not be.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Frames.
+    pub frames: u64,
+    /// IP packets among them.
+    pub packets: u64,
+    /// Frames without an IP packet that can be read: ARP and the like, and all frames of a link
+    /// type that is not followed.
+    pub not_ip: u64,
+    /// IP packets whose header makes no sense.
+    pub malformed: u64,
+    /// A link type that is not followed, if a frame had one.
+    pub unfollowed: Option<Link>,
+    /// Time stamps that went back by more than disorder does, were absurd or were missing.
+    pub absurd_times: u64,
+    /// The time of the first frame that has one.
+    pub first: Option<Instant>,
+    /// The latest time that was believed.
+    pub last: Option<Instant>,
+    /// What ended the reading before the end of the capture.
+    pub broken: Option<Error>,
+}
+
+/// A capture whose first frame has been looked at, to know when it starts.
+#[derive(Debug)]
+pub struct Source<R> {
+    reader: Reader<R>,
+    head: Option<Head>,
+    broken: Option<Error>,
+}
+
+/// The first frame, kept until it is its turn.
+#[derive(Debug)]
+struct Head {
+    number: u64,
+    at: Option<Instant>,
+    interface: u32,
+    link: Link,
+    wire_len: usize,
+    bytes: Vec<u8>,
+}
+
+impl<R: Read> Source<R> {
+    /// Reads the start of a capture. What is wrong after its header is for the [`Summary`] to say.
+    pub fn open(source: R) -> Result<Self, Error> {
+        let mut reader = Reader::new(source)?;
+        let (head, broken) = match reader.next() {
+            Ok(frame) => (frame.map(Head::of), None),
+            Err(error) => (None, Some(error)),
+        };
+        Ok(Self { reader, head, broken })
+    }
+
+    /// Returns the time of the first frame, if there is a frame and it has one.
+    #[must_use]
+    pub fn starts(&self) -> Option<Instant> {
+        self.head.as_ref()?.at
+    }
+
+    /// Hands every frame to `tracker`, numbered from `base + 1`.
+    ///
+    /// Damage ends the reading, not the judgement: the frames before it count.
+    pub fn read(mut self, base: u64, tracker: &mut Tracker) -> Summary {
+        let absurd_before = tracker.counts().absurd_times;
+        let mut summary = Summary::default();
+        if let Some(head) = &self.head {
+            summary.take(head.frame(), base, tracker);
+        }
+        while self.broken.is_none() {
+            match self.reader.next() {
+                Ok(Some(frame)) => summary.take(frame, base, tracker),
+                Ok(None) => break,
+                Err(error) => self.broken = Some(error),
+            }
+        }
+        summary.absurd_times = tracker.counts().absurd_times - absurd_before;
+        summary.last = summary.first.and(tracker.last_time());
+        summary.broken = self.broken;
+        summary
+    }
+}
+
+impl Head {
+    fn of(frame: Frame<'_>) -> Self {
+        let Frame { number, at, interface, link, wire_len, bytes } = frame;
+        Self { number, at, interface, link, wire_len, bytes: bytes.to_vec() }
+    }
+
+    fn frame(&self) -> Frame<'_> {
+        let &Self { number, at, interface, link, wire_len, ref bytes } = self;
+        Frame { number, at, interface, link, wire_len, bytes }
+    }
+}
+
+impl Summary {
+    fn take(&mut self, frame: Frame<'_>, base: u64, tracker: &mut Tracker) {
+        self.frames += 1;
+        self.first = self.first.or(frame.at);
+        let ip = match network_layer(frame.link, frame.bytes, frame.wire_len) {
+            Ok(ip) => ip,
+            Err(reason) => {
+                self.not_ip += 1;
+                if let NotIp::Link(link) = reason {
+                    self.unfollowed = Some(link);
+                }
+                return;
+            }
+        };
+        match View::parse(ip.bytes, ip.wire_len) {
+            Ok(view) => {
+                self.packets += 1;
+                tracker.take(base + frame.number, frame.at, view);
+            }
+            Err(_) => self.malformed += 1,
+        }
+    }
+}
