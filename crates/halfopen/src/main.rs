@@ -1,3 +1,41 @@
 //! The halfopen command.
+//!
+//! It holds what only a command has: arguments, files, terminals and exit codes. What it says is
+//! worked out in the libraries.
 
-fn main() {}
+mod cli;
+mod diagnose;
+mod failure;
+mod output;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Verb};
+
+/// What a verb found, as its exit code tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing is wrong.
+    Clear,
+    /// Something is.
+    Found,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.color.choice().write_global();
+    let outcome = match cli.verb {
+        Verb::Diagnose(order) => diagnose::run(&order),
+    };
+    match outcome {
+        Ok(Outcome::Clear) => ExitCode::SUCCESS,
+        Ok(Outcome::Found) => ExitCode::from(1),
+        Err(failure) => {
+            output::complain(&failure);
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `halfopen diagnose`: from captures to a report.
+
+mod input;
+
+use core::hash::{BuildHasher as _, Hasher as _};
+use std::hash::RandomState;
+
+use halfopen_capture::{Limits, Points, Summary, pcap};
+use halfopen_core::cause::Cause;
+
+use crate::Outcome;
+use crate::cli::{Diagnose, Format};
+use crate::failure::Failure;
+use crate::output;
+use crate::report::{self, Report};
+use input::Input;
+
+pub(crate) fn run(order: &Diagnose) -> Result<Outcome, Failure> {
+    let inputs = input::open_all(&order.files)?;
+    let names: Vec<String> = inputs.iter().map(Input::name).collect();
+    let mut points = Points::new(Limits::default(), RandomState::new().build_hasher().finish());
+    let mut summaries: Vec<Summary> = names.iter().map(|_| Summary::default()).collect();
+    for (capture, input) in input::in_order_of_time(inputs) {
+        let family = input.family();
+        let mut summary = points.read(capture, &family, input.source()?);
+        if let Some(error) = summary.broken.take_if(|error| is_failure(error)) {
+            return Err(Failure::Capture { input: names[capture].clone(), error });
+        }
+        summaries[capture] = summary;
+    }
+    let report = Report::new(&names, &summaries, &points);
+    if !order.quiet {
+        output::print(&match order.format() {
+            Format::Json => report::json(&report),
+            Format::Text => report::text(&report),
+        })?;
+    }
+    let found = report.paths.iter().any(|path| path.cause != Cause::None);
+    Ok(if found { Outcome::Found } else { Outcome::Clear })
+}
+
+/// Tells whether the source failed, which says nothing about the capture, unlike damage.
+const fn is_failure(error: &pcap::Error) -> bool {
+    matches!(error, pcap::Error::Read { .. })
+}

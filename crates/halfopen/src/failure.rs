@@ -1,0 +1,118 @@
+//! Why the command could not do what it was asked, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use halfopen_capture::pcap;
+
+/// Why the command could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("there is no file `{}`", .0.display())]
+    Missing(PathBuf),
+    #[error("`{}` is a directory", .0.display())]
+    Directory(PathBuf),
+    #[error("no permission to read `{}`", .0.display())]
+    Permission(PathBuf),
+    #[error("cannot open `{}`: {error}", path.display())]
+    Open { path: PathBuf, error: io::Error },
+    #[error("standard input is given twice")]
+    StdinTwice,
+    #[error("{input}: {error}")]
+    Capture { input: String, error: pcap::Error },
+    #[error("cannot write the report: {0}")]
+    Write(io::Error),
+}
+
+impl Failure {
+    /// Returns what went wrong as a file was opened.
+    pub(crate) fn open(path: &std::path::Path, error: io::Error) -> Self {
+        let path = path.to_owned();
+        if error.kind() == io::ErrorKind::NotFound {
+            Self::Missing(path)
+        } else if error.kind() == io::ErrorKind::PermissionDenied {
+            Self::Permission(path)
+        } else {
+            Self::Open { path, error }
+        }
+    }
+
+    /// Returns what the user can do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Directory(path) => {
+                return Some(format!("name the captures in it: {}/*.pcap", path.display()));
+            }
+            Self::Permission(_) => {
+                "captures made by root belong to root: change their owner, or use sudo"
+            }
+            Self::StdinTwice => "it can be read once; write one of the captures to a file",
+            Self::Capture { error, .. } => return hint_for_capture(error),
+            Self::Missing(_) | Self::Open { .. } | Self::Write(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+fn hint_for_capture(error: &pcap::Error) -> Option<String> {
+    let hint = match *error {
+        pcap::Error::TooShort { length: 0 } => {
+            "whoever captured wrote nothing: tcpdump -U writes each packet at once"
+        }
+        pcap::Error::NotACapture { magic } => return Some(guess(magic)),
+        pcap::Error::Compressed { with: "zstd" } => "zstd -dc FILE | halfopen diagnose -",
+        pcap::Error::Compressed { with: "xz" } => "xz -dc FILE | halfopen diagnose -",
+        pcap::Error::Compressed { with: "lz4" } => "lz4 -dc FILE | halfopen diagnose -",
+        pcap::Error::Compressed { with: "bzip2" } => "bzip2 -dc FILE | halfopen diagnose -",
+        pcap::Error::Compressed { with: "zip" } => "unzip -p FILE | halfopen diagnose -",
+        pcap::Error::Version { .. } => "editcap (of Wireshark) may convert it: editcap FILE NEW",
+        pcap::Error::Compressed { .. }
+        | pcap::Error::TooShort { .. }
+        | pcap::Error::Read { .. }
+        | pcap::Error::Gzip { .. }
+        | pcap::Error::Cut { .. }
+        | pcap::Error::FrameLength { .. }
+        | pcap::Error::Block { .. } => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Says what a file probably is that starts with `magic`.
+fn guess(magic: [u8; 4]) -> String {
+    // The marks of capture formats are those of Wireshark's wiretap/*.c.
+    let other_capture = match &magic {
+        b"snoo" => Some("a capture of Solaris snoop"),
+        b"GMBU" | b"RTSS" => Some("a capture of Microsoft Network Monitor"),
+        b"XCP\0" => Some("a capture of NetXRay"),
+        b"TRSN" => Some("a capture of Sniffer"),
+        _ => None,
+    };
+    if let Some(kind) = other_capture {
+        return format!("it is {kind}; editcap (of Wireshark) converts it: editcap FILE NEW");
+    }
+    let kind = match &magic {
+        b"\x7fELF" => "a program",
+        b"%PDF" => "a PDF document",
+        b"\x89PNG" => "a picture",
+        b"SQLi" => "a database",
+        [b'{' | b'[', ..] => "JSON",
+        [b'<', ..] => "HTML or XML",
+        text if text.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e)) => {
+            "text; what tcpdump prints is no capture, what it writes with -w is"
+        }
+        _ => return "a capture is what tcpdump -w or Wireshark write".to_owned(),
+    };
+    format!("it looks like {kind}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_tell_what_a_file_is() {
+        assert!(guess(*b"12:0").contains("tcpdump prints"));
+        assert!(guess(*b"snoo").contains("editcap"));
+        assert!(guess([0xde, 0xad, 0xbe, 0xef]).contains("tcpdump -w"));
+    }
+}

@@ -1,0 +1,39 @@
+//! Data to standard output, talk to standard error.
+
+use core::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::failure::Failure;
+
+/// A heading, or the word that matters in a line.
+pub(crate) const BOLD: Style = Style::new().bold();
+/// What failed.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What is wrong and harmed nobody.
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default().bold();
+/// What is well.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// What may be passed over.
+pub(crate) const DIM: Style = Style::new().dimmed();
+
+/// Prints data. A reader that has seen enough and closed the pipe is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Write(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Says what went wrong, and what to do about it.
+pub(crate) fn complain(failure: &Failure) {
+    let mut text = format!("{BAD}error{BAD:#}: {failure}\n");
+    if let Some(hint) = failure.hint() {
+        let _ = writeln!(text, " {BOLD}hint{BOLD:#}: {hint}");
+    }
+    let mut stderr = anstream::AutoStream::auto(io::stderr().lock());
+    // There is nobody left to tell that standard error is closed.
+    drop(stderr.write_all(text.as_bytes()));
+}

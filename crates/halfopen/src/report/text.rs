@@ -1,0 +1,151 @@
+//! The report for people: the verdict first, then what shows it.
+
+use core::fmt::Write as _;
+use std::collections::BTreeMap;
+
+use halfopen_core::cause::{Cause, Finding, Harm};
+use textwrap::{Options, WordSplitter};
+
+use super::{Capture, Evidence, Path, Report, advice};
+use crate::output::{BAD, BOLD, DIM, GOOD, WARN};
+
+/// How wide a report is.
+const WIDTH: usize = 100;
+/// Healthy paths beyond this many are counted and not told one by one.
+const HEALTHY_TOLD_MAX: usize = 10;
+
+/// Prints a report for people.
+pub(crate) fn text(report: &Report) -> String {
+    let mut text = String::new();
+    let healthy = |path: &&Path| path.cause == Cause::None;
+    let several = report.captures.len() > 1;
+    for path in report.paths.iter().filter(|path| !healthy(path)) {
+        text.push_str(&trouble(path, several));
+        text.push('\n');
+    }
+    let healthy: Vec<&Path> = report.paths.iter().filter(healthy).collect();
+    for path in healthy.iter().take(HEALTHY_TOLD_MAX) {
+        text.push_str(&well(path));
+    }
+    if let Some(more) = healthy.len().checked_sub(HEALTHY_TOLD_MAX).filter(|&more| more > 0) {
+        let _ = writeln!(text, "Nothing is wrong with {more} more servers.");
+    }
+    if report.paths.is_empty() {
+        text.push_str("There is no TCP connection in it, so there is nothing to judge.\n");
+    }
+    if !healthy.is_empty() || report.paths.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&flows(report));
+    for (index, capture) in report.captures.iter().enumerate() {
+        text.push_str(&file(several.then_some(index), capture));
+    }
+    text
+}
+
+/// A path with which something is wrong.
+fn trouble(path: &Path, several: bool) -> String {
+    let style = match path.harm {
+        Harm::Failed => BAD,
+        Harm::Masked | Harm::Latent | Harm::None => WARN,
+    };
+    let mut text = String::new();
+    let headline = textwrap::fill(&advice::headline(path), WIDTH);
+    let _ = writeln!(text, "{style}{headline}{style:#}\n");
+    let mechanism = path.mechanism.map_or(String::new(), |how| format!(" ({how})"));
+    row(&mut text, "cause", &format!("{}{mechanism}: {}", path.cause, path.because));
+    row(&mut text, "harm", &advice::harm(path));
+    if let Some(limit) = advice::limit(path) {
+        row(&mut text, "limit", &limit);
+    }
+    if let Some(who) = advice::who(path.culprit) {
+        row(&mut text, "who", who);
+    }
+    if let Some(next) = advice::next(path) {
+        row(&mut text, "next", &next);
+    }
+    if !path.evidence.is_empty() {
+        text.push('\n');
+        table(&mut text, &path.evidence, several);
+    }
+    text
+}
+
+/// A line of the verdict: a word, and what there is to say.
+fn row(text: &mut String, word: &str, what: &str) {
+    let options = Options::new(WIDTH)
+        .initial_indent("         ")
+        .subsequent_indent("         ")
+        .word_splitter(WordSplitter::NoHyphenation);
+    let filled = textwrap::fill(what, options);
+    let _ = writeln!(text, "  {BOLD}{word:6}{BOLD:#} {}", filled.trim_start());
+}
+
+/// What shows it, frame by frame.
+fn table(text: &mut String, evidence: &[Evidence], several: bool) {
+    let place = |seen: &Evidence| {
+        if several { format!("{}:{}", seen.capture, seen.frame) } else { seen.frame.to_string() }
+    };
+    let places: Vec<String> = evidence.iter().map(place).collect();
+    let width = places.iter().map(String::len).max().unwrap_or(0).max("frame".len());
+    let _ = writeln!(text, "  {DIM}{:>width$}  {:26}  what it shows{DIM:#}", "frame", "time (UTC)");
+    let indent = " ".repeat(width + 32);
+    for (place, seen) in places.iter().zip(evidence) {
+        let options = Options::new(WIDTH)
+            .initial_indent(&indent)
+            .subsequent_indent(&indent)
+            .word_splitter(WordSplitter::NoHyphenation);
+        let fact = textwrap::fill(&seen.fact, options);
+        let _ = writeln!(text, "  {place:>width$}  {}  {}", seen.at, fact.trim_start());
+    }
+}
+
+/// A path with which nothing is wrong.
+fn well(path: &Path) -> String {
+    let pauses = advice::limit(path).map_or(String::new(), |limit| format!("; it {limit}"));
+    let counts = format!("{}, {}", connections(path.connections), requests(path.requests));
+    let headline = advice::headline(path);
+    format!("{GOOD}{headline}{GOOD:#} {counts}{pauses}.\n")
+}
+
+/// How many flows there are of each finding.
+fn flows(report: &Report) -> String {
+    let mut findings: BTreeMap<Finding, usize> = BTreeMap::new();
+    report.flows.iter().for_each(|flow| *findings.entry(flow.finding).or_default() += 1);
+    if findings.is_empty() {
+        return String::new();
+    }
+    let each: Vec<String> =
+        findings.iter().map(|(finding, count)| format!("{count} {finding}")).collect();
+    let mut text = format!("connections: {}", each.join(", "));
+    if report.flows_omitted > 0 {
+        let _ = write!(text, ", {} not listed", report.flows_omitted);
+    }
+    if report.counts.untracked > 0 {
+        let _ =
+            write!(text, "; {} packets of connections too many to follow", report.counts.untracked);
+    }
+    text + "\n"
+}
+
+/// A capture and what should be known of it.
+fn file(index: Option<usize>, capture: &Capture) -> String {
+    let name = index.map_or("capture".to_owned(), |index| format!("capture {index}"));
+    let mut text = format!("{name}: {}, {} packets", capture.file, capture.packets);
+    if let (Some(first), Some(last)) = (capture.first, capture.last) {
+        let _ = write!(text, ", {first} to {last} UTC");
+    }
+    text.push('\n');
+    for what in &capture.notes {
+        let _ = writeln!(text, "  {WARN}note{WARN:#}: {what}");
+    }
+    text
+}
+
+fn connections(count: u64) -> String {
+    if count == 1 { "1 connection".to_owned() } else { format!("{count} connections") }
+}
+
+fn requests(count: u64) -> String {
+    if count == 1 { "1 request".to_owned() } else { format!("{count} requests") }
+}

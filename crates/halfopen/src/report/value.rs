@@ -1,0 +1,84 @@
+//! Times as reports write them.
+
+use core::fmt;
+
+use halfopen_core::time::{Duration, Instant};
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+/// A moment, written in ISO 8601 and UTC.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At(pub(crate) Instant);
+
+/// A time span, written in seconds and rounded to the millisecond.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl At {
+    fn timestamp(self) -> Timestamp {
+        let nanos = i128::from(self.0.as_nanos());
+        Timestamp::from_nanosecond(nanos).expect("64 bits of nanoseconds end in the year 2554")
+    }
+}
+
+impl fmt::Display for At {
+    /// Writes it as a table does: to the microsecond, without the zone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.timestamp().strftime("%Y-%m-%d %H:%M:%S%.6f"))
+    }
+}
+
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.timestamp())
+    }
+}
+
+impl Seconds {
+    /// Writes all that is known of it.
+    pub(crate) fn exact(self) -> String {
+        format!("{:.3} s", self.rounded())
+    }
+
+    fn rounded(self) -> f64 {
+        (self.0.as_secs_f64() * 1000.0).round() / 1000.0
+    }
+}
+
+impl fmt::Display for Seconds {
+    /// Writes it as a person would say it: `9.5 s`, `350 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secs = self.0.as_secs_f64();
+        let digits = usize::from(secs < 100.0);
+        write!(f, "{secs:.digits$} s")
+    }
+}
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.rounded())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_in_utc() {
+        let at = At(Instant::from_nanos(1_700_000_000_123_456_000));
+        assert_eq!(serde_json::to_string(&at).unwrap(), "\"2023-11-14T22:13:20.123456Z\"");
+        assert_eq!(at.to_string(), "2023-11-14 22:13:20.123456");
+    }
+
+    #[test]
+    fn the_last_moment_that_there_is_can_be_written() {
+        assert!(At(Instant::from_nanos(u64::MAX)).to_string().starts_with("2554-"));
+    }
+
+    #[test]
+    fn seconds_are_rounded_to_the_millisecond() {
+        let seconds = Seconds(Duration::from_micros(350_123_600));
+        assert_eq!(serde_json::to_string(&seconds).unwrap(), "350.124");
+    }
+}
