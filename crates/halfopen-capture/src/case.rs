@@ -54,8 +54,11 @@ pub(crate) enum Death {
 }
 
 impl Case<'_> {
-    /// Returns how the flow died, if it did.
+    /// Returns how the flow died, if it ever lived and did.
     pub(crate) fn death(&self) -> Option<Death> {
+        if !self.timeline.established {
+            return None;
+        }
         if let Some(reset) = self.timeline.reset() {
             let origin = self.origin_of_reset(&reset);
             let own_act = reset.from == Sender::Client && !matches!(origin, Origin::Hop(_));
@@ -137,7 +140,8 @@ impl Case<'_> {
 
     /// Returns the FIN of the server, if the server itself sent it.
     pub(crate) fn own_server_fin(&self) -> Option<Fin> {
-        self.timeline.server_fin().filter(|_| self.forged_fin().is_none())
+        let fin = self.timeline.server_fin().filter(|_| self.timeline.established);
+        fin.filter(|_| self.forged_fin().is_none())
     }
 
     /// Returns the FIN that a box sent in the server's name, and what shows that.
@@ -145,7 +149,7 @@ impl Case<'_> {
     /// A FIN is the normal way to end, so its time to live must be one that no packet of the
     /// server had on any connection.
     pub(crate) fn forged_fin(&self) -> Option<(Fin, String)> {
-        let fin = self.timeline.server_fin()?;
+        let fin = self.timeline.server_fin().filter(|_| self.timeline.established)?;
         let idle = fin.mark.at.saturating_since(fin.before.at);
         let seen_elsewhere = self.route.ttls.contains(&fin.ttl);
         match self.origin(Sender::Server, fin.ttl) {
@@ -154,9 +158,9 @@ impl Case<'_> {
         }
     }
 
-    /// Returns the request that got no response, given that the flow is dead.
+    /// Returns the request that got no response, given that the flow lived and is dead.
     pub(crate) fn lost_request(&self) -> Option<Request> {
-        self.timeline.lost_request()
+        self.timeline.lost_request().filter(|_| self.timeline.established)
     }
 
     /// Returns what the end of the flow did to requests; `provoked` if a packet ran into it.

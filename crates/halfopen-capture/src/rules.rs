@@ -50,10 +50,10 @@ pub const RULES: &[Rule] = &[
 
 /// Judges a flow.
 pub(crate) fn judge(case: &Case<'_>) -> Verdict {
-    let mut verdicts = RULES.iter().filter_map(|rule| (rule.judge)(case));
-    let Some(verdict) = verdicts.next() else {
+    let mut matches = RULES.iter().filter_map(|rule| Some((rule.id, (rule.judge)(case)?)));
+    let Some((id, verdict)) = matches.next() else {
         return case.verdict(Finding::Healthy, Culprit::Unknown, Harm::None, None, Vec::new());
     };
-    debug_assert_eq!(verdicts.next(), None, "two rules match one flow");
+    debug_assert_eq!(matches.next().map(|(other, _)| (id, other)), None, "no flow satisfies two");
     verdict
 }

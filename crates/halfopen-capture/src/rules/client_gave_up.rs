@@ -14,8 +14,9 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
         return None;
     }
     let left = ending.client_fin.map(|fin| fin.mark).or(ending.reset.map(|reset| reset.mark))?;
-    let before_server = ending.server_fin.is_none_or(|fin| fin.mark.frame > left.frame);
-    if !before_server {
+    let before_server =
+        ending.server_fin.is_none_or(|fin| fin.mark.frame > left.frame && !fin.crossed);
+    if !before_server || left.frame < request.first.frame {
         return None;
     }
     let waited = left.at.saturating_since(request.first.at);

@@ -3,6 +3,7 @@
 use halfopen_core::cause::{Culprit, Finding};
 use halfopen_core::verdict::Verdict;
 
+use super::forgotten_in_flight;
 use crate::case::{Case, Death, Origin, between, describe_reset, evidence_at, what};
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
@@ -37,7 +38,10 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
             ]
         }
         Death::Reset(reset, origin @ (Origin::Hop(_) | Origin::Unknown))
-            if !case.has_worked() && !paused(case) =>
+            if !case.has_worked()
+                && !paused(case)
+                && (reset.in_flight || reset.provoked_by.is_some())
+                && forgotten_in_flight::judge(case).is_none() =>
         {
             vec![sent, evidence_at(reset.mark, describe_reset(&reset, &origin))]
         }
