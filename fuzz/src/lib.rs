@@ -3,5 +3,8 @@
 //! `crates/halfopen/tests/corpora.rs` compiles this as well and replays each committed corpus, so
 //! that the tests need no nightly toolchain.
 
+pub mod gateway;
 pub mod packet;
 pub mod pcap;
+mod script;
+pub mod tracker;

@@ -67,7 +67,7 @@ fn rewrite(mut packet: Packet) -> Packet {
 
 /// Returns the bytes with the checksums that they should have, which no fuzzer guesses. Extension
 /// headers are left alone.
-fn mended(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn mended(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let Ok(view) = View::parse(&bytes, bytes.len()) else { return bytes };
     bytes.truncate(view.wire_len());

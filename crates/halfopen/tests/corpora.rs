@@ -32,3 +32,13 @@ fn packets_of_the_corpus_are_read_and_rewritten() {
 fn captures_of_the_corpus_are_read() {
     assert!(replay("pcap", fuzz::pcap::run) >= 12);
 }
+
+#[test]
+fn captures_and_scripts_of_the_corpus_are_diagnosed() {
+    assert!(replay("tracker", fuzz::tracker::run) >= 12);
+}
+
+#[test]
+fn histories_of_the_corpus_pass_through_a_gateway() {
+    assert!(replay("gateway", fuzz::gateway::run) >= 12);
+}
