@@ -34,6 +34,9 @@ pub struct Config {
     pub limit: Duration,
     /// How many events of hops are kept until they are [taken](World::take_events).
     pub events_max: usize,
+    /// How often packets may be carried at one instant before the world counts as
+    /// [stuck](Error::Stuck).
+    pub rounds_max: u64,
 }
 
 impl Config {
@@ -42,9 +45,10 @@ impl Config {
 }
 
 impl Default for Config {
-    /// Seed 0, thirty days, and a million events.
+    /// Seed 0, thirty days, a million events, and ten million rounds at one instant.
     fn default() -> Self {
-        Self { seed: 0, limit: Duration::from_hours(30 * 24), events_max: 1 << 20 }
+        let limit = Duration::from_hours(30 * 24);
+        Self { seed: 0, limit, events_max: 1 << 20, rounds_max: 10_000_000 }
     }
 }
 
@@ -225,7 +229,7 @@ impl World {
 
     fn drive<F: Future>(&mut self, program: F, until: Instant) -> Ending<F::Output> {
         let Self { runtime, shared, config, .. } = self;
-        runtime.block_on(async move { Driver::new(shared, config.seed).run(program, until).await })
+        runtime.block_on(async move { Driver::new(shared, config).run(program, until).await })
     }
 }
 

@@ -11,10 +11,7 @@ use halfopen_core::time::Instant;
 
 use crate::clock::{Approach, Clock};
 use crate::stage::Shared;
-use crate::world::Error;
-
-/// How often packets may be carried at one instant before the world counts as stuck.
-const ROUNDS_MAX: u64 = 10_000_000;
+use crate::world::{Config, Error};
 
 /// How a run ended.
 pub(super) enum Ending<T> {
@@ -30,7 +27,7 @@ pub(super) enum Ending<T> {
 #[derive(Debug)]
 pub(super) struct Driver<'w> {
     shared: &'w Shared,
-    seed: u64,
+    config: &'w Config,
     clock: Clock,
     /// The last time whose timers have woken their tasks, and these have run.
     seen: Option<Instant>,
@@ -44,10 +41,10 @@ pub(super) struct Driver<'w> {
 
 impl<'w> Driver<'w> {
     /// Must be called within the runtime.
-    pub(super) fn new(shared: &'w Shared, seed: u64) -> Self {
+    pub(super) fn new(shared: &'w Shared, config: &'w Config) -> Self {
         let clock = Clock::new(shared.start());
         let active = clock.now();
-        Self { shared, seed, clock, seen: None, active, rounds: 0, woken: Vec::new() }
+        Self { shared, config, clock, seen: None, active, rounds: 0, woken: Vec::new() }
     }
 
     /// Lets time pass until the program is done or `until` comes.
@@ -94,8 +91,11 @@ impl<'w> Driver<'w> {
         let mut now = self.clock.now();
         loop {
             self.rounds += 1;
-            if self.rounds > ROUNDS_MAX {
-                return Poll::Ready(Ending::Failed(Error::Stuck { seed: self.seed, at: now }));
+            if self.rounds > self.config.rounds_max {
+                return Poll::Ready(Ending::Failed(Error::Stuck {
+                    seed: self.config.seed,
+                    at: now,
+                }));
             }
             let due = self.carry(now);
             if !self.woken.is_empty() {
@@ -133,7 +133,7 @@ impl<'w> Driver<'w> {
 
     fn failure(&self) -> Option<Error> {
         let panic = self.shared.lock().journal.take_panic()?;
-        Some(Error::Panicked { seed: self.seed, panic })
+        Some(Error::Panicked { seed: self.config.seed, panic })
     }
 }
 

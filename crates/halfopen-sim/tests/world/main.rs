@@ -14,7 +14,11 @@ use halfopen_sim::host::{Host, HostConfig};
 use halfopen_sim::net::TcpListener;
 use halfopen_sim::world::{PathId, World};
 
+mod determinism;
+mod http;
 mod idle;
+mod places;
+mod programs;
 mod sockets;
 
 fn ip(address: &str) -> IpAddr {
@@ -53,6 +57,7 @@ struct Scene {
     world: World,
     path: PathId,
     client: Host,
+    server: Host,
 }
 
 impl Scene {
@@ -70,6 +75,6 @@ impl Scene {
         let client = world.add_host(HostConfig::new("client", [ip("10.0.0.7")]).inside(path));
         let server = world.add_host(HostConfig::new("server", [ip("198.51.100.2")]).outside(path));
         echo(&server);
-        Self { world, path, client }
+        Self { world, path, client, server }
     }
 }
