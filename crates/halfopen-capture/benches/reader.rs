@@ -18,7 +18,7 @@ use halfopen_core::wire::View;
 use halfopen_core::wire::tcp::{Flags, Segment};
 
 /// How large each capture is; larger than most caches.
-const SIZE: usize = 256 << 20;
+const SIZE: usize = 64 << 20;
 /// Different packets, which the capture repeats.
 const FLOWS: usize = 20_000;
 
@@ -108,12 +108,12 @@ fn measure<T>(bencher: Bencher<'_, '_>, case: Case, read: fn(&[u8]) -> T) {
         .bench(|| read(capture));
 }
 
-#[divan::bench(args = CASES, sample_count = 10, sample_size = 1)]
+#[divan::bench(args = CASES, sample_count = 30, sample_size = 1)]
 fn frames_alone(bencher: Bencher<'_, '_>, case: Case) {
     measure(bencher, case, frames);
 }
 
-#[divan::bench(args = CASES, sample_count = 10, sample_size = 1)]
+#[divan::bench(args = CASES, sample_count = 30, sample_size = 1)]
 fn down_to_the_flow(bencher: Bencher<'_, '_>, case: Case) {
     measure(bencher, case, packets);
 }
