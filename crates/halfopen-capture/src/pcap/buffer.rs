@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use flate2::read::MultiGzDecoder;
 
-use super::error::{Error, ReadError};
+use super::error::{Cut, Error, ReadError};
 
 /// How much is asked of the source at once.
 const STEP: usize = 1 << 20;
@@ -124,9 +124,14 @@ impl<R> Buffer<R> {
         self.offset
     }
 
-    /// Tells whether the compressed stream broke off.
-    pub(super) const fn is_cut(&self) -> bool {
-        self.cut
+    /// Given that there are no more bytes than those unread, tells what the source ends in the
+    /// middle of, which may be `part`; `None` if it ends where it may.
+    pub(super) fn ends_within(&self, part: Cut) -> Option<Cut> {
+        match (self.unread.is_empty(), self.cut) {
+            (true, false) => None,
+            (true, true) => Some(Cut::Gzip),
+            (false, _) => Some(part),
+        }
     }
 }
 

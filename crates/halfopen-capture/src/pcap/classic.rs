@@ -55,11 +55,8 @@ impl Classic {
         let read_error = |error| Error::from_read(error, offset, after_frame);
         let cut = |within| Error::Cut { after_frame, offset, within };
         if !buffer.ready(self.record_header).map_err(read_error)? {
-            return match (buffer.unread().is_empty(), buffer.is_cut()) {
-                (true, false) => Ok(None),
-                (true, true) => Err(cut(Cut::Gzip)),
-                (false, _) => Err(cut(Cut::Frame(after_frame + 1))),
-            };
+            let within = buffer.ends_within(Cut::Frame(after_frame + 1));
+            return within.map_or(Ok(None), |within| Err(cut(within)));
         }
         let header = &buffer.unread()[..RECORD_HEADER];
         let at = self.time(order.u32(header, 0), order.u32(header, 4));

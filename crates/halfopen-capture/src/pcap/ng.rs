@@ -5,7 +5,7 @@ use std::io::Read;
 
 use self::interface::Interface;
 use super::buffer::Buffer;
-use super::error::{Cut, Error, Fault};
+use super::error::{Cut, Error, Fault, ReadError};
 use super::{ByteOrder, FRAME_MAX, Located};
 
 mod interface;
@@ -110,11 +110,8 @@ impl Ng {
         let read_error = |error| Error::from_read(error, offset, after_frame);
         let cut = |within| Error::Cut { after_frame, offset, within };
         if !buffer.ready(BLOCK_HEADER).map_err(read_error)? {
-            return match (buffer.unread().is_empty(), buffer.is_cut()) {
-                (true, false) => Ok(None),
-                (true, true) => Err(cut(Cut::Gzip)),
-                (false, _) => Err(cut(Cut::BlockHeader)),
-            };
+            let within = buffer.ends_within(Cut::BlockHeader);
+            return within.map_or(Ok(None), |within| Err(cut(within)));
         }
         let starts_section = buffer.unread().first_chunk().copied().is_some_and(is_section_header);
         if starts_section {
@@ -289,7 +286,7 @@ impl Block {
     }
 
     #[cold]
-    fn read_error(self, error: super::error::ReadError) -> Error {
+    fn read_error(self, error: ReadError) -> Error {
         Error::from_read(error, self.offset, self.after_frame)
     }
 }
