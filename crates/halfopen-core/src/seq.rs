@@ -14,6 +14,12 @@ impl Seq {
         self.0.wrapping_sub(earlier.0).cast_signed()
     }
 
+    /// Returns the number `len` bytes further on; `len` must be below 2^32.
+    #[must_use]
+    pub fn advance(self, len: usize) -> Self {
+        self + u32::try_from(len).expect("a piece is shorter than the sequence space")
+    }
+
     /// Tells whether this number comes before `other`.
     #[must_use]
     pub const fn before(self, other: Self) -> bool {

@@ -62,6 +62,14 @@ impl Acks {
         }
     }
 
+    /// Notes the peer's FIN, which our own may soon answer (`net/ipv4/tcp_input.c`, `tcp_fin`).
+    pub(super) fn peer_finished(&mut self, now: Instant) {
+        self.interactive = true;
+        if self.owed == Owed::Nothing {
+            self.owed = Owed::By(now + DELAY);
+        }
+    }
+
     /// Notes that the peer must be told at once.
     pub(super) fn hurry(&mut self) {
         self.owed = Owed::AtOnce;

@@ -1,6 +1,7 @@
 //! What a connection makes of a segment: RFC 9293 section 3.10.7, with RFC 5961's caution.
 
 use crate::seq::Seq;
+use crate::tcp::config::TIMESTAMPS_LEN;
 use crate::tcp::connection::{Connection, Context, State};
 use crate::tcp::event::{Error, Event};
 use crate::tcp::receive::Brought;
@@ -14,8 +15,6 @@ const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
 const TIMESTAMP_LIFETIME: Duration = Duration::from_hours(24 * 24);
 /// RFC 6298 section 5.7, the timeout after a SYN was lost and no round-trip time is known.
 const RTO_FALLBACK: Duration = Duration::from_secs(3);
-/// How many bytes timestamps take of every segment (RFC 7323 appendix A).
-const TIMESTAMPS_LEN: u32 = 12;
 
 /// A segment that came.
 pub(super) struct Inbound<'a> {
@@ -276,13 +275,13 @@ impl Connection {
         }
         self.last_ack_received = Some(cx.now);
         self.timers.probes = 0;
-        self.timers.probing_since = None;
         let before = self.sender.window;
         let window = u32::from(window) << self.peer_scale;
         self.sender.take_window(seq, ack, window);
         if window > 0 && before == 0 {
             self.timers.backoff = 0;
             self.timers.window_probe = None;
+            self.timers.probing_since = None;
         }
         if ack.after(self.sender.una) {
             self.handle_progress(cx, segment);
@@ -355,6 +354,10 @@ impl Connection {
         let Header { seq, flags, .. } = segment.header;
         let open = matches!(self.state, State::Established | State::FinWait1 | State::FinWait2);
         if !open {
+            // The peer repeats its FIN because our acknowledgment was lost.
+            if segment.end().after(seq) && seq.before(self.receiver.nxt) {
+                self.acks.hurry();
+            }
             return;
         }
         let before = self.receiver.nxt;
@@ -362,6 +365,7 @@ impl Connection {
         let unacknowledged = self.receiver.nxt.since(self.receiver.acked).cast_unsigned();
         match brought {
             Brought::Nothing => return,
+            Brought::News if segment.payload.is_empty() => {} // a FIN alone
             Brought::News => {
                 let len = segment.payload.len();
                 self.acks.received(cx.now, len, unacknowledged, self.rtt.rto());
@@ -384,7 +388,10 @@ impl Connection {
 
     fn handle_fin(&mut self, cx: &mut Context<'_>) {
         match self.state {
-            State::Established => self.state = State::CloseWait,
+            State::Established => {
+                self.state = State::CloseWait;
+                self.acks.peer_finished(cx.now);
+            }
             State::FinWait1 => {
                 self.state = State::Closing;
                 self.emit_ack(cx);

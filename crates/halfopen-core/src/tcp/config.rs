@@ -113,6 +113,9 @@ impl Config {
     }
 }
 
+/// How many bytes timestamps take of every segment (RFC 7323 appendix A).
+pub(super) const TIMESTAMPS_LEN: u32 = 12;
+
 /// Returns the largest segment, without options, that fits a packet of `mtu` bytes.
 pub(super) fn mss_of(mtu: u16, v6: bool) -> u16 {
     // RFC 879: the MTU less the fixed headers; include/net/tcp.h: TCP_MIN_SND_MSS is 48

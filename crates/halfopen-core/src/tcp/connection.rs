@@ -243,12 +243,13 @@ impl Connection {
         Ok(if over { Received::Finished } else { Received::Empty })
     }
 
-    /// Ends our side of the stream.
+    /// Ends our side of the stream, if it is open.
     pub(super) fn shutdown(&mut self, cx: &mut Context<'_>) {
         self.state = match self.state {
-            State::Established | State::SynReceived => State::FinWait1,
+            State::Established => State::FinWait1,
             State::CloseWait => State::LastAck,
             State::SynSent
+            | State::SynReceived
             | State::FinWait1
             | State::FinWait2
             | State::Closing
@@ -267,7 +268,7 @@ impl Connection {
         self.receiver.closed = true;
         if self.state == State::SynSent {
             self.end();
-        } else if self.receiver.unread() > 0 {
+        } else if self.receiver.unread() > 0 || self.state == State::SynReceived {
             self.abort(cx);
         } else if self.state == State::FinWait2 {
             self.timers.linger = Some(cx.now + cx.config.fin_timeout);

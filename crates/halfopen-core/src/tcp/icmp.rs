@@ -1,6 +1,6 @@
 //! What routers report about a connection.
 
-use crate::tcp::config::mss_of;
+use crate::tcp::config::{TIMESTAMPS_LEN, mss_of};
 use crate::tcp::connection::{Connection, Context, State};
 use crate::tcp::event::Error;
 use crate::wire::{icmp, tcp};
@@ -63,7 +63,7 @@ impl Connection {
         let v6 = self.local.is_ipv6();
         let mtu = mtu.max(if v6 { MTU_MIN_V6 } else { MTU_MIN_V4 });
         let mss = u32::from(mss_of(u16::try_from(mtu).unwrap_or(u16::MAX), v6));
-        let options = if self.timestamps.is_some() { 12 } else { 0 };
+        let options = if self.timestamps.is_some() { TIMESTAMPS_LEN } else { 0 };
         if self.state.is_synchronized() && self.sender.lower_mss(mss - options) {
             self.sender.nxt = self.sender.una;
             self.transmit(cx);

@@ -130,7 +130,7 @@ impl Receiver {
         if payload.is_empty() && !fin {
             return Brought::Nothing;
         }
-        let end = seq + u32_from(payload.len());
+        let end = seq.advance(payload.len());
         let known = self.nxt.since(seq);
         let fits = self.edge.since(seq).max(0).cast_unsigned() as usize;
         let whole = payload.len() <= fits;
@@ -144,7 +144,7 @@ impl Receiver {
         let fresh = payload.get(known.unsigned_abs() as usize..payload.len().min(fits));
         let fresh = fresh.unwrap_or_default();
         self.buffer.extend(fresh);
-        self.nxt = self.nxt + u32_from(fresh.len());
+        self.nxt = self.nxt.advance(fresh.len());
         let filled = !fresh.is_empty() && !self.early.is_empty();
         self.take_up_early();
         let ended = self.fin == Some(self.nxt) && !self.finished;
@@ -166,7 +166,7 @@ impl Receiver {
         if payload.is_empty() || self.early.len() >= EARLY_MAX {
             return;
         }
-        let end = seq + u32_from(payload.len());
+        let end = seq.advance(payload.len());
         let first = self.early.partition_point(|(from, bytes)| end_of(*from, bytes).before(seq));
         let mut merged = (seq, payload.to_vec());
         while let Some((from, _)) = self.early.get(first).filter(|(from, _)| !from.after(end)) {
@@ -185,7 +185,7 @@ impl Receiver {
             }
             let fresh = bytes.get(known.unsigned_abs() as usize..).unwrap_or_default();
             self.buffer.extend(fresh);
-            self.nxt = self.nxt + u32_from(fresh.len());
+            self.nxt = self.nxt.advance(fresh.len());
             self.early.remove(0);
         }
         self.early = Vec::new();
@@ -252,9 +252,5 @@ fn merge(left: (Seq, Vec<u8>), right: (Seq, Vec<u8>)) -> (Seq, Vec<u8>) {
 }
 
 fn end_of(from: Seq, bytes: &[u8]) -> Seq {
-    from + u32_from(bytes.len())
-}
-
-fn u32_from(len: usize) -> u32 {
-    u32::try_from(len).expect("buffers are smaller than the sequence space")
+    from.advance(bytes.len())
 }

@@ -22,7 +22,7 @@ pub(super) struct Chunk {
 impl Chunk {
     /// Returns the number after the last that the chunk takes.
     pub(super) fn end(&self) -> Seq {
-        self.seq + u32_from(self.len) + u32::from(self.fin)
+        self.seq.advance(self.len) + u32::from(self.fin)
     }
 }
 
@@ -146,18 +146,18 @@ impl Sender {
     /// Takes an acknowledgment of something new and returns whether the program, having met a full
     /// buffer, can go on.
     pub(super) fn acknowledge(&mut self, ack: Seq) -> bool {
-        let advance = ack.since(self.una).cast_unsigned() as usize;
-        let bytes = advance.min(self.buffer.len());
+        let advance = ack.since(self.una).cast_unsigned();
+        let bytes = self.buffer.len().min(advance as usize);
         self.buffer.drain(..bytes);
         if self.buffer.is_empty() {
             self.buffer = VecDeque::new();
         }
-        if advance > bytes && self.fin == Fin::Queued {
+        if advance as usize > bytes && self.fin == Fin::Queued {
             self.fin = Fin::Acknowledged;
         }
         self.una = ack;
         self.nxt = self.nxt.latest(ack);
-        self.grow_window(u32_from(advance));
+        self.grow_window(advance);
         self.duplicates = 0;
         // net/core/stream.c: a program is told when a third of the buffer is free
         let roomy = self.buffer.len() * 3 <= self.capacity * 2;
@@ -277,7 +277,7 @@ impl Sender {
         let start = bytes - bytes.min(self.mss as usize);
         let fin = flight as usize > bytes && self.fin == Fin::Queued;
         let chunk = Chunk {
-            seq: self.una + u32_from(start),
+            seq: self.una.advance(start),
             len: bytes - start,
             last: bytes == self.buffer.len(),
             fin,
@@ -360,8 +360,4 @@ impl Sender {
         };
         self.congestion_window = self.congestion_window.saturating_add(step);
     }
-}
-
-fn u32_from(len: usize) -> u32 {
-    u32::try_from(len).expect("buffers are smaller than the sequence space")
 }

@@ -270,8 +270,7 @@ impl Connection {
         let since = *self.timers.probing_since.get_or_insert(cx.now);
         let probing = cx.now.saturating_since(since);
         let retries = if self.orphan { cx.config.orphan_retries } else { cx.config.retries2 };
-        let impatient =
-            self.timers.probes > 0 && self.user_timeout.is_some_and(|limit| probing >= limit);
+        let impatient = self.user_timeout.is_some_and(|limit| probing >= limit);
         if impatient || self.timers.probes >= retries {
             self.fail(cx, self.soft_error.unwrap_or(Error::TimedOut));
             return;

@@ -87,8 +87,8 @@ fn a_closed_connection_waits_a_minute_for_the_other_fin() {
     assert_eq!(net.client.connection_count(), 1);
     net.settle(secs(100.0));
     assert_eq!(net.client.connection_count(), 0);
-    // ip-sysctl: tcp_fin_timeout
-    assert_eq!(net.elapsed().saturating_sub(closed), secs(60.0));
+    // ip-sysctl: tcp_fin_timeout; it starts when the delayed acknowledgment of our FIN comes.
+    assert_eq!(net.elapsed().saturating_sub(closed), secs(0.04 + 60.0));
 }
 
 #[test]
@@ -184,4 +184,19 @@ fn an_abort_resets_and_the_other_end_is_told_after_what_it_can_still_read() {
     net.server.close(net.now, server);
     assert_eq!((net.client.connection_count(), net.server.connection_count()), (0, 0));
     assert_eq!(net.server.send(net.now, server, b"x"), Err(Error::Closed));
+}
+
+#[test]
+fn a_fin_whose_acknowledgment_was_lost_is_acknowledged_again() {
+    let mut net = Network::new(1, Weather::FAIR);
+    let (client, server) = net.open();
+    net.server.shutdown(net.now, server).unwrap();
+    net.run_for(Duration::from_millis(15));
+    net.weather.loss = 1.0;
+    net.run_for(secs(0.1));
+    assert_eq!(net.client_state(client), State::CloseWait);
+    assert_eq!(net.server_state(server), State::FinWait1);
+    net.weather.loss = 0.0;
+    net.run_for(secs(3.0));
+    assert_eq!(net.server_state(server), State::FinWait2);
 }

@@ -89,3 +89,8 @@ fn while_data_is_unacknowledged_there_are_no_keepalive_probes() {
     assert!(net.story(from).iter().all(|segment| segment == ">P. 4"));
     assert_eq!(net.client_state(client), State::Established);
 }
+
+#[test]
+fn an_idle_connection_takes_a_kilobyte_and_no_buffers() {
+    assert!(size_of::<Connection>() <= 1_024, "{}", size_of::<Connection>());
+}
