@@ -4,13 +4,13 @@ use crate::idle::{OnExpiry, OnOrphan, Told};
 const EXTERNAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1));
 
 fn shipped(name: &str) -> Scenario {
-    let text = Scenario::shipped(name).expect(name);
+    let text = Scenario::text(name).expect(name);
     Scenario::parse(name, text).unwrap_or_else(|error| panic!("{name}.toml: {error}"))
 }
 
 /// Returns the message about the text of the flushed table after `change` is made to it.
 fn message(from: &str, to: &str) -> String {
-    let text = Scenario::shipped("table-flushed").unwrap();
+    let text = Scenario::text("table-flushed").unwrap();
     assert!(text.contains(from), "{from}");
     Scenario::parse("changed", &text.replacen(from, to, 1)).unwrap_err().to_string()
 }
@@ -60,7 +60,7 @@ fn a_gateway_is_its_profile_with_changes() {
     assert_eq!(idle.timers.tcp_established, Some(Duration::from_secs(350)));
     assert_eq!(idle.timers.tcp_time_wait, Some(Duration::from_mins(2)));
     assert_eq!(idle.on_expiry, OnExpiry::Fin(Told::Inside));
-    let changed = Scenario::shipped("incident").unwrap().replacen(
+    let changed = Scenario::text("incident").unwrap().replacen(
         "gateway.name = \"nat\"",
         "gateway.on-expiry = { reset = \"both\" }\ngateway.on-orphan.outside = \"reset\"\n\
          gateway.refresh.by-outside = false\ngateway.capacity = { flows = 9, when-full = \
@@ -164,7 +164,7 @@ fn hostile_text_is_an_error_and_no_more() {
 
 #[test]
 fn a_link_may_be_slow_and_lossy() {
-    let text = Scenario::shipped("packet-loss").unwrap().replacen(
+    let text = Scenario::text("packet-loss").unwrap().replacen(
         "link.loss = \"8%\"",
         "link.loss = \"8%\"\nlink.reordering = \"1%\"\nlink.held-back = \"5ms\"\n\
          link.bandwidth = { bits-per-second = 1_000_000, queue = 65536 }",
