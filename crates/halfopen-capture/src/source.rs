@@ -12,7 +12,7 @@ use crate::tracker::Tracker;
 /// What was read of a capture, and what could not be.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Frames.
+    /// Frames, as Wireshark numbers them.
     pub frames: u64,
     /// IP packets among them.
     pub packets: u64,
@@ -106,7 +106,7 @@ impl Head {
 
 impl Summary {
     fn take(&mut self, frame: Frame<'_>, base: u64, tracker: &mut Tracker) {
-        self.frames += 1;
+        self.frames = frame.number;
         self.first = self.first.or(frame.at);
         let ip = match network_layer(frame.link, frame.bytes, frame.wire_len) {
             Ok(ip) => ip,

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use halfopen_capture::frame::{Direction, network_layer};
 use halfopen_capture::pcap::{Link, Reader};
+use halfopen_capture::{Limits, Points, Source};
 use halfopen_core::hop::Side;
 use halfopen_core::tap::{self, Config, Format, Recorder, Resolution};
 use halfopen_core::time::Instant;
@@ -122,4 +123,22 @@ fn the_reader_sees_what_a_tap_saw() {
             }
         }
     }
+}
+
+#[test]
+fn evidence_of_several_captures_finds_its_frame_beside_blocks_that_are_no_packets() {
+    let plain = file("plain.pcapng");
+    let section = usize::from(plain[4]);
+    let custom = [0xad, 0x0b, 0, 0, 16, 0, 0, 0, 9, 0, 0, 0, 16, 0, 0, 0].repeat(40);
+    let bytes = [&plain[..section], &custom, &plain[section..]].concat();
+    let mut points = Points::new(Limits::default(), 1);
+    for capture in 0..2 {
+        points.read(capture, "family", Source::open(&bytes[..]).unwrap());
+    }
+    assert_eq!(points.count(), 2);
+    let diagnosis = points.diagnose();
+    let flows = diagnosis.flows.iter().flat_map(|flow| &flow.evidence);
+    let places: Vec<_> = flows.map(|evidence| points.place(evidence.frame)).collect();
+    assert!(places.iter().all(|place| (41..=57).contains(&place.frame)), "{places:?}");
+    assert!((0..2).all(|capture| places.iter().any(|place| place.capture == capture)));
 }
