@@ -9,7 +9,7 @@ use halfopen_core::wire::tcp::Flags;
 
 use crate::route::Route;
 use crate::timeline::{
-    Awaiting, Carries, Ending, Fin, Mark, Pause, Request, Reset, Sender, Series, Timeline,
+    Carries, Ending, Fin, Mark, Pause, Request, Reset, Sender, Series, Timeline,
 };
 use crate::tracker::PAUSE_MIN;
 
@@ -67,7 +67,7 @@ impl Case<'_> {
             }
         }
         let series = self.timeline.series?;
-        let lasted = series.last.at.saturating_since(series.first.at);
+        let lasted = series.last.at().saturating_since(series.first.at());
         if series.sends < SENDS_MIN || lasted < PATIENCE {
             return None;
         }
@@ -79,9 +79,9 @@ impl Case<'_> {
 
     /// Returns when the far end was reached on another connection while this one got no answer.
     fn reached_since(&self, series: &Series) -> Option<Mark> {
-        let from = series.first.at;
+        let from = series.first.at();
         let near = |mark: &Mark| {
-            mark.at >= from && mark.at.saturating_since(series.last.at) <= REACHED_WITHIN
+            mark.at() >= from && mark.at().saturating_since(series.last.at()) <= REACHED_WITHIN
         };
         let heard = self.route.heard_besides(self.index).filter(near);
         heard.or_else(|| self.route.opening_since(from).filter(near))
@@ -98,8 +98,9 @@ impl Case<'_> {
         }
         let own = half.answer_us;
         let usual = own.or(self.route.answer_us.filter(|_| reset.from == Sender::Server));
-        let usual = usual.map(|us| Duration::from_micros(us.into()));
-        let delay = reset.provoked_by.map(|(asked, _)| reset.mark.at.saturating_since(asked.at));
+        let usual = usual.map(|us| Duration::from_micros(us.get().into()));
+        let delay =
+            reset.provoked_by.map(|(asked, _)| reset.mark.at().saturating_since(asked.at()));
         if let (Some(usual), Some(delay)) = (usual, delay) {
             if usual >= ROUND_TRIP_MIN && delay < usual / 2 {
                 return Origin::Hop(format!(
@@ -150,7 +151,7 @@ impl Case<'_> {
     /// server had on any connection.
     pub(crate) fn forged_fin(&self) -> Option<(Fin, String)> {
         let fin = self.timeline.server_fin().filter(|_| self.timeline.established)?;
-        let idle = fin.mark.at.saturating_since(fin.before.at);
+        let idle = fin.mark.at().saturating_since(fin.before.at());
         let seen_elsewhere = self.route.ttls.contains(&fin.ttl);
         match self.origin(Sender::Server, fin.ttl) {
             Origin::Hop(reason) if idle >= PAUSE_MIN && !seen_elsewhere => Some((fin, reason)),
@@ -178,12 +179,9 @@ impl Case<'_> {
         self.timeline.fatal_pause()
     }
 
-    /// Tells whether the server has ever answered data on this flow.
+    /// Tells whether the server has ever answered a request on this flow.
     pub(crate) fn has_worked(&self) -> bool {
-        self.timeline.half(Sender::Server).ttls[1] != 0
-            && self.timeline.requests > 0
-            && (self.timeline.requests > 1
-                || self.timeline.request.is_some_and(|r| r.state == Awaiting::Answered))
+        self.timeline.worked
     }
 
     pub(crate) fn ending(&self) -> Ending {
@@ -227,7 +225,7 @@ impl Case<'_> {
 
 /// Returns evidence.
 pub(crate) fn evidence_at(mark: Mark, fact: impl Into<String>) -> Evidence {
-    Evidence { at: mark.at, frame: mark.frame, fact: fact.into() }
+    Evidence { at: mark.at(), frame: mark.frame(), fact: fact.into() }
 }
 
 /// Returns the evidence of a pause: the packet before it and the one that ended it.

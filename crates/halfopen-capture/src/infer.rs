@@ -89,7 +89,7 @@ impl Tracker {
             .iter()
             .zip(&judged)
             .filter(|(_, judged)| !judged.is_empty())
-            .map(|(route, judged)| path::infer(route, &self.timelines, judged))
+            .map(|(route, judged)| path::infer(route, judged))
             .collect();
         paths.sort_by_key(PathReport::rank);
         let (flows, flows_omitted) = list(judged);

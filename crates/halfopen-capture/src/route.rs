@@ -1,5 +1,6 @@
 //! What is known of one path: all the connections to one server address.
 
+use core::num::NonZeroU32;
 use std::collections::{BTreeMap, VecDeque};
 
 use halfopen_core::time::{Duration, Instant};
@@ -41,6 +42,11 @@ struct Pending {
 pub(crate) struct Route {
     pub(crate) server: End,
     pub(crate) connections: u64,
+    /// Runs of client data; TLS handshakes do not count.
+    pub(crate) requests: u64,
+    /// Segments, and how many of them were sent again.
+    pub(crate) segments: u64,
+    pub(crate) retransmissions: u64,
     /// Pauses after which a flow still worked, by their length.
     pub(crate) survived: BTreeMap<Duration, Witness>,
     /// The longest time without data after which the server still answered a request.
@@ -50,7 +56,7 @@ pub(crate) struct Route {
     pub(crate) losses: Vec<Mark>,
     /// Times to live of packets that only the server itself can have sent.
     pub(crate) ttls: [u8; 4],
-    pub(crate) answer_us: Option<u32>,
+    pub(crate) answer_us: Option<NonZeroU32>,
     /// When the server was last heard on two different flows: the latest, and the latest of
     /// another flow than that.
     heard: [Option<(u32, Mark)>; 2],
@@ -64,6 +70,9 @@ impl Route {
         Self {
             server,
             connections: 0,
+            requests: 0,
+            segments: 0,
+            retransmissions: 0,
             survived: BTreeMap::new(),
             kept_open: None,
             closings: Vec::new(),
@@ -129,7 +138,7 @@ impl Route {
 
     /// Returns the first opening at `from` or later.
     pub(crate) fn opening_since(&self, from: Instant) -> Option<Mark> {
-        let index = self.openings.partition_point(|opening| opening.at < from);
+        let index = self.openings.partition_point(|opening| opening.at() < from);
         self.openings.get(index).copied()
     }
 
@@ -143,7 +152,7 @@ impl Route {
         if self.pending.len() == PENDING_MAX {
             self.pending.remove(0);
         }
-        self.pending.push(Pending { flow, content, lost: lost.at });
+        self.pending.push(Pending { flow, content, lost: lost.at() });
     }
 
     /// Takes note that a lost request was longer than what had been sent when it was lost.
@@ -155,8 +164,9 @@ impl Route {
 
     /// Returns the flow whose lost request a request on `flow` repeats, if it does.
     pub(crate) fn repetition(&mut self, flow: u32, content: Content, first: Mark) -> Option<u32> {
-        let soon =
-            |since: Instant| first.at >= since && first.at.saturating_since(since) <= REPEAT_MAX;
+        let soon = |since: Instant| {
+            first.at() >= since && first.at().saturating_since(since) <= REPEAT_MAX
+        };
         let found = self.pending.iter().position(|lost| {
             let same = if lost.content.readable && content.readable {
                 lost.content == content

@@ -24,6 +24,15 @@ pub(crate) struct Sighting<'a> {
     view: View<'a>,
 }
 
+/// What a sender counts on with each packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counter {
+    /// The IPv4 identification.
+    Identification(u16),
+    /// The timestamp (RFC 7323), which moves with time.
+    Timestamp(u32),
+}
+
 /// The shortest options that hold one SACK block: two bytes and two sequence numbers.
 const SACK_LEN: usize = 10;
 /// Odd numbers with their bits well spread (of the golden ratio and of the square root of 2).
@@ -35,7 +44,7 @@ impl<'a> Sighting<'a> {
     pub(crate) fn read(view: View<'a>, frame: u64, moment: Moment) -> Option<Self> {
         let tcp = view.tcp()?;
         let mut sighting = Self {
-            mark: Mark { at: moment.at, frame },
+            mark: Mark::new(moment.at, frame),
             era: moment.era,
             src: End::new(view.src(), tcp.src_port),
             dst: End::new(view.dst(), tcp.dst_port),
@@ -83,13 +92,19 @@ impl<'a> Sighting<'a> {
     /// A keepalive probe repeats the byte before the next one, or sends none from there
     /// (RFC 9293 section 3.8.4).
     fn is_probe(&self, sent: &Half) -> bool {
-        self.len <= 1 && sent.next == Some(self.tcp.seq + 1)
+        self.len <= 1 && sent.next() == Some(self.tcp.seq + 1)
     }
 
-    /// Tells whether something in the packet changes with each sending, so that an equal
-    /// fingerprint is the same packet however late it comes.
-    pub(crate) fn is_unique(&self) -> bool {
-        self.counted_up() || self.view.tcp_options().timestamps.is_some()
+    /// Returns what in the packet changes with each sending, so that the same value is the same
+    /// packet however late it comes.
+    pub(crate) fn counter(&self) -> Option<Counter> {
+        match self.ip_id {
+            Some(id) if id != 0 => Some(Counter::Identification(id)),
+            Some(_) | None => {
+                let stamps = self.view.tcp_options().timestamps;
+                stamps.map(|(value, _)| Counter::Timestamp(value))
+            }
+        }
     }
 
     /// Tells whether the segment reports data that came twice (RFC 2883): its first block lies
@@ -103,19 +118,15 @@ impl<'a> Sighting<'a> {
     /// retransmission has not: Linux counts the identification up, and timestamps move.
     fn fingerprint(&self) -> u32 {
         let tcp = &self.tcp;
-        let unique = if self.counted_up() {
-            u32::from(self.ip_id.unwrap_or(0))
-        } else {
-            self.view.tcp_options().timestamps.map_or(0, |(value, _)| value)
+        let unique = match self.counter() {
+            Some(Counter::Identification(id)) => id.into(),
+            Some(Counter::Timestamp(stamp)) => stamp,
+            None => 0,
         };
         let head = u64::from(tcp.seq.0) << 32 | u64::from(tcp.ack.0);
         let rest = u64::from(tcp.flags.0) << 48 | u64::from(tcp.window) << 32 | u64::from(self.len);
         let mixed = (head ^ u64::from(unique).rotate_left(17)).wrapping_mul(MIX_HEAD)
             ^ rest.wrapping_mul(MIX_REST);
         u32::try_from(mixed >> 32).unwrap_or(0) | 1 // zero stands for none
-    }
-
-    fn counted_up(&self) -> bool {
-        self.ip_id.is_some_and(|id| id != 0)
     }
 }

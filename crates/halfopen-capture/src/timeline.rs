@@ -3,6 +3,7 @@
 //! A timeline is not the list of its packets: it is updated in place, so that a flow of a million
 //! packets costs as much memory as a flow of three.
 
+use core::num::NonZeroU32;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use halfopen_core::flow::FlowKey;
@@ -42,23 +43,44 @@ pub(crate) enum Sender {
     Server,
 }
 
-/// When and in which frame.
+/// When and in which frame, in twelve bytes, since a timeline has many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
-    pub(crate) at: Instant,
+    nanos: [u32; 2],
+    frame: u32,
+}
+
+impl Mark {
+    /// Frames beyond the four billionth all get that number.
+    pub(crate) fn new(at: Instant, frame: u64) -> Self {
+        let nanos = at.as_nanos();
+        let word = |value: u64| u32::try_from(value & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+        let frame = u32::try_from(frame).unwrap_or(u32::MAX);
+        Self { nanos: [word(nanos >> 32), word(nanos)], frame }
+    }
+
+    pub(crate) fn at(self) -> Instant {
+        Instant::from_nanos(u64::from(self.nanos[0]) << 32 | u64::from(self.nanos[1]))
+    }
+
     /// Counted from one.
-    pub(crate) frame: u64,
+    pub(crate) fn frame(self) -> u64 {
+        self.frame.into()
+    }
 }
 
 /// What one end has sent.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Half {
-    /// The highest sequence number sent, plus one.
-    pub(crate) next: Option<Seq>,
-    /// The highest acknowledgment sent.
-    pub(crate) acked: Option<Seq>,
+    next: Seq,
+    acked: Seq,
+    /// Whether the two above have a meaning yet.
+    sent: bool,
+    has_acked: bool,
     /// Fingerprints of the latest packets, to know them when a capture shows them twice.
-    pub(crate) recent: [u32; 3],
+    pub(crate) recent: [u32; 2],
+    /// The latest timestamp sent (RFC 7323), if its packets carry no identification.
+    pub(crate) stamp: u32,
     /// Time to live of its packets; the handshake's may differ from the data's.
     pub(crate) ttls: [u8; 2],
     /// IPv4 identification of its latest packet.
@@ -68,13 +90,51 @@ pub(crate) struct Half {
     /// The largest payload that the other end has answered.
     pub(crate) largest_answered: u16,
     /// Shortest time from a packet of the other end to an answer of this one, in microseconds.
-    pub(crate) answer_us: Option<u32>,
+    pub(crate) answer_us: Option<NonZeroU32>,
+}
+
+impl Default for Half {
+    fn default() -> Self {
+        Self {
+            next: Seq(0),
+            acked: Seq(0),
+            sent: false,
+            has_acked: false,
+            recent: [0; 2],
+            stamp: 0,
+            ttls: [0; 2],
+            ip_id: 0,
+            gap: false,
+            largest_answered: 0,
+            answer_us: None,
+        }
+    }
 }
 
 impl Half {
-    /// Returns the end of what was sent if the segment `[seq, seq + len)` repeats it.
+    /// Returns the highest sequence number sent, plus one.
+    pub(crate) fn next(&self) -> Option<Seq> {
+        self.sent.then_some(self.next)
+    }
+
+    /// Returns the highest acknowledgment sent.
+    pub(crate) fn acked(&self) -> Option<Seq> {
+        self.has_acked.then_some(self.acked)
+    }
+
+    /// Tells whether the segment `[seq, seq + len)` repeats what was sent.
     pub(crate) fn has_seen(&self, seq: Seq, len: u32) -> bool {
-        len > 0 && self.next.is_some_and(|next| !(seq + len).after(next))
+        len > 0 && self.next().is_some_and(|next| !(seq + len).after(next))
+    }
+
+    /// Takes note of a segment that ends at `end` and acknowledges up to `ack`.
+    pub(crate) fn advance(&mut self, end: Seq, ack: Option<Seq>) {
+        self.next = self.next().map_or(end, |next| next.latest(end));
+        self.sent = true;
+        if let Some(ack) = ack {
+            self.acked = self.acked().map_or(ack, |acked| acked.latest(ack));
+            self.has_acked = true;
+        }
     }
 }
 
@@ -192,10 +252,12 @@ pub(crate) struct Timeline {
     pub(crate) last: Mark,
     pub(crate) last_from: Sender,
     pub(crate) last_carries: Carries,
-    /// The handshake was seen from its SYN on.
-    pub(crate) opened: bool,
+    /// The sequence number of the SYN that opened it, if that was seen.
+    pub(crate) isn: Option<Seq>,
     /// The server has answered the SYN, or there was traffic without one.
     pub(crate) established: bool,
+    /// The server has answered a request.
+    pub(crate) worked: bool,
     /// The client repeated the lost request by itself on another connection.
     pub(crate) repeated: bool,
     /// The same connection as another timeline, seen on the other side of a translation.
@@ -204,9 +266,6 @@ pub(crate) struct Timeline {
     pub(crate) request: Option<Request>,
     /// The last data of either end.
     pub(crate) data_at: Mark,
-    pub(crate) requests: u32,
-    pub(crate) segments: u32,
-    pub(crate) retransmissions: u32,
     pub(crate) series: Option<Series>,
     pub(crate) pause: Option<Box<Pause>>,
     pub(crate) ending: Option<Box<Ending>>,
@@ -264,6 +323,6 @@ impl Timeline {
         if let Some(series) = self.series.filter(|series| series.from == pause.from) {
             pause.after = series.first;
         }
-        Some((pause, pause.after.at.saturating_since(pause.before.at)))
+        Some((pause, pause.after.at().saturating_since(pause.before.at())))
     }
 }

@@ -104,7 +104,7 @@ impl Tracker {
                     self.take_segment(&sighting);
                 }
             }
-            Protocol::Icmp => self.take_icmp(view, Mark { at: moment.at, frame: number }),
+            Protocol::Icmp => self.take_icmp(view, Mark::new(moment.at, number)),
             Protocol::Udp | Protocol::Other(_) => {}
         }
     }
@@ -161,13 +161,11 @@ impl Tracker {
         }
     }
 
-    /// Tells whether a SYN opens a new connection under the name of an old one.
+    /// Tells whether a SYN opens a new connection under the name of an old one, rather than being
+    /// the old one's again.
     fn starts_anew(&self, index: u32, seen: &Sighting<'_>) -> bool {
-        let old = &self.timelines[index as usize];
         let opens = seen.is(Flags::SYN) && !seen.is(Flags::ACK);
-        let from = if old.client == seen.src { Sender::Client } else { Sender::Server };
-        // A SYN that repeats the one that opened the connection is a retransmission.
-        opens && old.half(from).next != Some(seen.tcp.seq + 1)
+        opens && self.timelines[index as usize].isn != Some(seen.tcp.seq)
     }
 
     /// Makes a timeline for the connection of a segment.
@@ -181,7 +179,7 @@ impl Tracker {
         let index = self.place(timeline)?;
         self.link(index);
         self.counts.connections += 1;
-        if self.timelines[index as usize].opened && self.twins.is_twin(seen) {
+        if self.timelines[index as usize].isn.is_some() && self.twins.is_twin(seen) {
             self.timelines[index as usize].twin = true;
         } else {
             self.routes[path as usize].connections += 1;
@@ -291,16 +289,14 @@ impl Timeline {
             last: seen.mark,
             last_from: if seen.src == client { Sender::Client } else { Sender::Server },
             last_carries: Carries::Nothing,
-            opened,
+            isn: opened.then_some(seen.tcp.seq),
             established: !opened,
             repeated: false,
             twin: false,
             halves: Default::default(),
             request: None,
             data_at: seen.mark,
-            requests: 0,
-            segments: 0,
-            retransmissions: 0,
+            worked: false,
             series: None,
             pause: None,
             ending: None,

@@ -8,24 +8,36 @@ use std::path::{Path, PathBuf};
 
 use halfopen_capture::{Diagnosis, Limits, PathReport, Tracker, frame, pcap};
 use halfopen_core::cause::{Cause, Harm};
-use halfopen_core::time::Duration;
-use halfopen_core::wire::View;
+use halfopen_core::time::{Duration, Instant};
+use halfopen_core::wire::Packet;
 use serde_json::Value;
 
 fn captures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../captures")
 }
 
-fn diagnose(name: &str) -> Diagnosis {
+/// Returns the packets of a capture with their times.
+fn packets(name: &str) -> Vec<(Instant, Packet)> {
     let bytes = fs::read(captures().join(name).join("client.pcap")).unwrap();
     let mut reader = pcap::Reader::new(bytes.as_slice()).unwrap();
-    let mut tracker = Tracker::new(Limits::default(), 0);
+    let mut packets = Vec::new();
     while let Some(frame) = reader.next().unwrap() {
         let ip = frame::network_layer(frame.link, frame.bytes, frame.wire_len).unwrap();
-        let view = View::parse(ip.bytes, ip.wire_len).unwrap();
-        tracker.take(frame.number, frame.at, view);
+        packets.push((frame.at.unwrap(), Packet::parse(ip.bytes.to_vec()).unwrap()));
+    }
+    packets
+}
+
+fn judge(packets: &[(Instant, Packet)]) -> Diagnosis {
+    let mut tracker = Tracker::new(Limits::default(), 0);
+    for (number, (at, packet)) in (1..).zip(packets) {
+        tracker.take(number, Some(*at), packet.view());
     }
     tracker.diagnose()
+}
+
+fn diagnose(name: &str) -> Diagnosis {
+    judge(&packets(name))
 }
 
 fn truth(name: &str) -> Value {
@@ -81,6 +93,44 @@ fn assert_true(name: &str) {
     }
     assert_eq!(path.evidence.is_empty(), path.cause == Cause::None, "{path:#?}");
     assert!(path.failures == 0 || path.harm == Harm::Failed, "{path:#?}");
+}
+
+/// Shows every packet a second time, `later`, as a capture of two interfaces or of two points does.
+fn shown_twice(name: &str, later: Duration, forwarded: bool) -> Vec<(Instant, Packet)> {
+    let mut twice = packets(name);
+    let again: Vec<_> = twice
+        .iter()
+        .map(|(at, packet)| {
+            let mut packet = packet.clone();
+            if forwarded {
+                packet.decrement_ttl();
+            }
+            (*at + later, packet)
+        })
+        .collect();
+    twice.extend(again);
+    twice.sort_by_key(|(at, _)| *at);
+    twice
+}
+
+#[test]
+fn a_capture_that_shows_every_packet_twice_gets_the_same_verdict() {
+    for entry in
+        fs::read_dir(captures()).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir())
+    {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let once = diagnose(&name);
+        for (later, forwarded) in [(3, false), (40, true), (700, true), (30_000, true)] {
+            let later = Duration::from_micros(later);
+            let twice = judge(&shown_twice(&name, later, forwarded));
+            let [once, twice] = [&once, &twice].map(|diagnosis| {
+                let [path] = diagnosis.paths.as_slice() else { panic!("{name}") };
+                (path.cause, path.harm, path.failures, path.masked, path.connections, path.requests)
+            });
+            let shown = judge(&shown_twice(&name, later, forwarded));
+            assert_eq!(once, twice, "{name}, again after {later:?}: {:#?}", shown.paths);
+        }
+    }
 }
 
 macro_rules! captures {

@@ -10,7 +10,6 @@ use halfopen_core::verdict::{Evidence, Verdict};
 use super::PathReport;
 use crate::case::{brief, evidence_at};
 use crate::route::{Route, Witness};
-use crate::timeline::Timeline;
 use crate::tracker::PAUSE_MIN;
 
 /// A box that forgets by a timer forgets no flow whose pause is well below one that another
@@ -31,11 +30,7 @@ struct Judged<'a> {
 }
 
 /// Infers the cause of a path from the verdicts of its flows.
-pub(super) fn infer(
-    route: &Route,
-    timelines: &[Timeline],
-    verdicts: &[(usize, Verdict)],
-) -> PathReport {
+pub(super) fn infer(route: &Route, verdicts: &[(usize, Verdict)]) -> PathReport {
     let flows: Vec<Judged<'_>> = verdicts
         .iter()
         .map(|(_, verdict)| Judged { cause: cause_of(verdict, route), verdict })
@@ -50,7 +45,7 @@ pub(super) fn infer(
         survived: route.longest_survived().map(|witness| witness.idle),
         died: None,
         connections: route.connections,
-        requests: verdicts.iter().map(|(index, _)| u64::from(timelines[*index].requests)).sum(),
+        requests: route.requests,
         failures: count(Harm::Failed),
         masked: count(Harm::Masked),
         because: "nothing is wrong with this path in this capture".to_owned(),
@@ -58,7 +53,7 @@ pub(super) fn infer(
     };
     if let Some(cause) = main_cause(&flows) {
         blame(&mut report, cause, &flows, route);
-    } else if let Some(losses) = loss(timelines, verdicts) {
+    } else if let Some(losses) = loss(route) {
         blame_loss(&mut report, losses, route);
     } else if let Some((closing, kept)) = odd_closing(route) {
         blame_closing(&mut report, closing, kept);
@@ -249,13 +244,9 @@ fn because(report: &PathReport, telling: &Verdict, of_cause: &[&Verdict]) -> Str
     }
 }
 
-/// Counts lost segments of flows that are not dead; `None` if there are too few to matter.
-fn loss(timelines: &[Timeline], verdicts: &[(usize, Verdict)]) -> Option<(u64, u64)> {
-    let (mut lost, mut sent) = (0, 0);
-    for (index, _) in verdicts {
-        lost += u64::from(timelines[*index].retransmissions);
-        sent += u64::from(timelines[*index].segments);
-    }
+/// Returns how many of how many segments were lost; `None` if there are too few to matter.
+fn loss(route: &Route) -> Option<(u64, u64)> {
+    let (lost, sent) = (route.retransmissions, route.segments);
     (lost >= LOST_MIN && lost * 100 >= sent * LOST_PERCENT_MIN).then_some((lost, sent))
 }
 

@@ -9,17 +9,18 @@ use crate::tracker::PAUSE_MIN;
 pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     let fin = case.own_server_fin()?;
     let request = case.lost_request()?;
-    let sent_after = request.first.at >= fin.mark.at && request.first.frame > fin.mark.frame;
-    let noticed = sent_after && request.first.at.saturating_since(fin.mark.at) >= PAUSE_MIN;
+    let sent_after =
+        request.first.at() >= fin.mark.at() && request.first.frame() > fin.mark.frame();
+    let noticed = sent_after && request.first.at().saturating_since(fin.mark.at()) >= PAUSE_MIN;
     if noticed || !sent_after && !fin.crossed {
         return None;
     }
-    let idle = fin.mark.at.min(request.first.at).saturating_since(request.quiet_since.at);
-    let quiet = between(request.quiet_since.at, fin.mark.at);
+    let idle = fin.mark.at().min(request.first.at()).saturating_since(request.quiet_since.at());
+    let quiet = between(request.quiet_since.at(), fin.mark.at());
     let sent = if sent_after {
         format!(
             "the client sends a request {} after the FIN",
-            between(fin.mark.at, request.first.at)
+            between(fin.mark.at(), request.first.at())
         )
     } else {
         "the client sends a request".to_owned()

@@ -9,10 +9,10 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     let (fin, reason) = case.forged_fin()?;
     let ending = case.ending();
     let ended = ending.client_fin.map(|fin| fin.mark).or(ending.reset.map(|reset| reset.mark));
-    if ended.is_some_and(|ended| ended.frame < fin.mark.frame) {
+    if ended.is_some_and(|ended| ended.frame() < fin.mark.frame()) {
         return None;
     }
-    let idle = fin.mark.at.saturating_since(fin.before.at);
+    let idle = fin.mark.at().saturating_since(fin.before.at());
     let evidence = vec![
         evidence_at(fin.before, format!("the last packet for {}", brief(idle))),
         evidence_at(fin.mark, format!("a FIN that the server did not send: {reason}")),

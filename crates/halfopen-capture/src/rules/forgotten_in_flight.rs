@@ -27,7 +27,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
         Death::Silence(series, reached) => {
             let (pause, idle) = waiting(case)?;
             let mut evidence = evidence_of_pause(&pause, idle, series.carries);
-            let lasted = between(series.first.at, series.last.at);
+            let lasted = between(series.first.at(), series.last.at());
             let fact = format!("sent {} times in {lasted} and never answered", series.sends);
             evidence.push(evidence_at(series.last, fact));
             evidence
@@ -39,7 +39,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
 }
 
 fn reset_unprovoked(case: &Case<'_>, reset: &Reset, origin: &Origin) -> Option<Verdict> {
-    let idle = reset.mark.at.saturating_since(reset.before.at);
+    let idle = reset.mark.at().saturating_since(reset.before.at());
     if !reset.in_flight || idle < PAUSE_MIN || case.timeline.half_closed() {
         return None;
     }

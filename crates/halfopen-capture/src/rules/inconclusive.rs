@@ -14,7 +14,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     let sent = evidence_at(request.first, "the client sends a request");
     let evidence = match case.death()? {
         Death::UnprovenSilence(series) => {
-            let lasted = between(series.first.at, series.last.at);
+            let lasted = between(series.first.at(), series.last.at());
             let fact = format!(
                 "{}, sent {} times in {lasted} and never answered; nothing shows whether the \
                  server could be reached",

@@ -13,7 +13,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     let (mechanism, evidence) = match case.death()? {
         Death::Reset(reset, origin @ Origin::Hop(_)) => {
             let (asked, carries) = reset.provoked_by?;
-            if timeline.client_fin().is_some_and(|fin| fin.mark.at < asked.at) {
+            if timeline.client_fin().is_some_and(|fin| fin.mark.at() < asked.at()) {
                 return None;
             }
             let evidence = vec![
@@ -27,7 +27,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
             if series.largest > timeline.half(series.from).largest_answered {
                 return None;
             }
-            let lasted = between(series.first.at, series.last.at);
+            let lasted = between(series.first.at(), series.last.at());
             let fact = format!("sent {} times in {lasted} and never answered", series.sends);
             let evidence = vec![
                 evidence_at(

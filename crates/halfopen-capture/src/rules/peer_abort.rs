@@ -18,7 +18,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     if paused && reset.provoked_by.is_some() && !reset.flags.has(Flags::ACK) {
         return None;
     }
-    let idle = reset.mark.at.saturating_since(reset.before.at);
+    let idle = reset.mark.at().saturating_since(reset.before.at());
     // Some servers end every connection with a reset, right after the last response.
     if idle < PAUSE_MIN && case.lost_request().is_none() {
         return None;

@@ -9,12 +9,12 @@ use crate::timeline::Awaiting;
 pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     let fin = case.own_server_fin()?;
     let request = case.lost_request().filter(|request| request.state == Awaiting::Lost)?;
-    if request.first.frame > fin.mark.frame || fin.crossed {
+    if request.first.frame() > fin.mark.frame() || fin.crossed {
         return None;
     }
     let fact = format!(
         "the server acknowledges the request and closes without an answer, {} after it",
-        between(request.first.at, fin.mark.at)
+        between(request.first.at(), fin.mark.at())
     );
     let evidence =
         vec![evidence_at(request.first, "the client sends a request"), evidence_at(fin.mark, fact)];

@@ -8,7 +8,7 @@ use crate::tracker::PAUSE_MIN;
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     let Death::Reset(reset, origin @ Origin::Hop(_)) = case.death()? else { return None };
-    let idle = reset.mark.at.saturating_since(reset.before.at);
+    let idle = reset.mark.at().saturating_since(reset.before.at());
     let closed = case.timeline.half_closed();
     if reset.provoked_by.is_some() || reset.in_flight || closed || idle < PAUSE_MIN {
         return None;

@@ -12,7 +12,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
         return None;
     }
     let mut evidence = evidence_of_pause(&pause, idle, series.carries);
-    let lasted = between(series.first.at, series.last.at);
+    let lasted = between(series.first.at(), series.last.at());
     let fact = format!("sent {} times in {lasted} and never answered", series.sends);
     evidence.push(evidence_at(series.last, fact));
     evidence.push(evidence_at(reached, "meanwhile the server answers on another connection"));

@@ -20,9 +20,9 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
         evidence.push(evidence_at(mark, "an ICMP error says that the server cannot be reached"));
     }
     if let Some(series) = timeline.series {
-        let waited = series.last.at.saturating_since(series.first.at);
+        let waited = series.last.at().saturating_since(series.first.at());
         if series.sends >= 3 || waited >= PATIENCE {
-            let lasted = between(series.first.at, series.last.at);
+            let lasted = between(series.first.at(), series.last.at());
             let fact = format!("a SYN, sent {} times in {lasted} and never answered", series.sends);
             evidence.push(evidence_at(series.first, fact));
         }

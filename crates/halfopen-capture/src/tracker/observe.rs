@@ -1,11 +1,14 @@
 //! What one segment does to the timeline of its connection.
 
+use core::num::NonZeroU32;
+
+use halfopen_core::seq::Seq;
 use halfopen_core::time::Duration;
 use halfopen_core::wire::tcp::Flags;
 
 use crate::content::Content;
 use crate::route::{Route, Witness};
-use crate::sighting::Sighting;
+use crate::sighting::{Counter, Sighting};
 use crate::timeline::{
     Awaiting, Carries, Fin, Half, Mark, Pause, Request, Reset, Sender, Series, Timeline,
 };
@@ -17,6 +20,8 @@ pub(crate) const PAUSE_MIN: Duration = Duration::from_secs(1);
 const ECHO_MAX: Duration = Duration::from_millis(2);
 /// A packet that carries something unique is the same when it is shown again within this time.
 const UNIQUE_ECHO_MAX: Duration = Duration::from_secs(1);
+/// A packet that was overtaken is behind by fewer packets than this.
+const OVERTAKEN_MAX: u16 = 256;
 /// Segments that overtake each other are less than this apart; later it was a retransmission.
 const REORDER_MAX: Duration = Duration::from_millis(10);
 /// A reset that comes later than this after a packet was not provoked by it.
@@ -77,16 +82,15 @@ impl Timeline {
             }
             if !pause.half_closed {
                 let Pause { before, after, .. } = *pause;
-                let idle = after.at.saturating_since(before.at);
+                let idle = after.at().saturating_since(before.at());
                 route.record_survival(Witness { idle, before, after });
             }
             self.pause = None;
         }
-        let begun = self.segments > 0 && self.established;
-        if begun
+        if self.established
             && self.era == seen.era
             && !seen.is(Flags::RST)
-            && seen.mark.at.saturating_since(self.last.at) >= PAUSE_MIN
+            && seen.mark.at().saturating_since(self.last.at()) >= PAUSE_MIN
             && !self.is_repetition(from, seen, carries)
         {
             let in_flight = self.request.is_some_and(|r| r.state == Awaiting::Response);
@@ -112,7 +116,7 @@ impl Timeline {
         carries: Carries,
         route: &mut Route,
     ) -> Option<u32> {
-        self.segments = self.segments.saturating_add(1);
+        route.segments += 1;
         self.measure_answer(from, seen, route);
         if from == Sender::Server {
             let ttl = (!seen.is(Flags::FIN)).then_some(seen.ttl);
@@ -132,7 +136,9 @@ impl Timeline {
         if seen.is(Flags::FIN) {
             repeats = repeats.or(self.take_fin(index, from, seen, route));
         }
-        self.half_mut(from).advance(seen);
+        let half = self.half_mut(from);
+        half.gap |= half.next().is_some_and(|next| seen.tcp.seq.after(next));
+        half.advance(seen.end(), seen.is(Flags::ACK).then_some(seen.tcp.ack));
         repeats
     }
 
@@ -142,8 +148,9 @@ impl Timeline {
         if !provoked {
             return;
         }
-        let took = seen.mark.at.saturating_since(self.last.at).as_micros();
-        let took = u32::try_from(took).unwrap_or(u32::MAX).max(1);
+        let took = seen.mark.at().saturating_since(self.last.at()).as_micros();
+        let took = u32::try_from(took).unwrap_or(u32::MAX);
+        let took = NonZeroU32::new(took).unwrap_or(NonZeroU32::MIN);
         let half = self.half_mut(from);
         half.answer_us = Some(half.answer_us.map_or(took, |least| least.min(took)));
         if from == Sender::Server {
@@ -165,7 +172,7 @@ impl Timeline {
                     return;
                 }
                 let once = series.sends == 1;
-                let alone = once && mark.at.saturating_since(series.last.at) >= PAUSE_MIN;
+                let alone = once && mark.at().saturating_since(series.last.at()) >= PAUSE_MIN;
                 let probed = once && series.carries == Carries::Probe;
                 if carries == Carries::Nothing || !alone && !probed {
                     // What was sent first still waits for its answer.
@@ -198,7 +205,7 @@ impl Timeline {
         route: &mut Route,
     ) {
         if seen.reports_duplicate() {
-            self.retransmissions = self.retransmissions.saturating_sub(1);
+            route.retransmissions = route.retransmissions.saturating_sub(1);
         }
         if matches!(carries, Carries::Probe | Carries::Nothing) {
             return;
@@ -206,9 +213,9 @@ impl Timeline {
         let half = self.half(from);
         let again = half.has_seen(seen.tcp.seq, seen.seq_len());
         let overtaken =
-            half.gap && seen.mark.at.saturating_since(self.last.at) < REORDER_MAX && again;
+            half.gap && seen.mark.at().saturating_since(self.last.at()) < REORDER_MAX && again;
         if again && !overtaken {
-            self.retransmissions = self.retransmissions.saturating_add(1);
+            route.retransmissions += 1;
             route.record_loss(seen.mark);
         }
     }
@@ -230,8 +237,9 @@ impl Timeline {
             return None;
         }
         request.state = Awaiting::Answered;
+        self.worked = true;
         let Request { first: after, content, quiet_since: before, .. } = *request;
-        let idle = after.at.saturating_since(before.at);
+        let idle = after.at().saturating_since(before.at());
         route.record_kept_open(Witness { idle, before, after });
         route.repetition(index, content, after)
     }
@@ -261,7 +269,7 @@ impl Timeline {
             }
             request => {
                 if !handshake {
-                    self.requests = self.requests.saturating_add(1);
+                    route.requests += 1;
                 }
                 let state = if handshake { Awaiting::Nothing } else { Awaiting::Response };
                 let mut content = Content::default();
@@ -281,7 +289,7 @@ impl Timeline {
         let waiting = self.request.filter(|request| request.state == Awaiting::Response);
         let crossed = waiting.is_some_and(|request| seen.tcp.ack.before(request.end));
         let fin = Fin { mark: seen.mark, ttl: seen.ttl, before: self.last, crossed };
-        let (before, idle) = (self.data_at, seen.mark.at.saturating_since(self.data_at.at));
+        let (before, idle) = (self.data_at, seen.mark.at().saturating_since(self.data_at.at()));
         let closed_before = self.half_closed();
         let ending = self.ending.get_or_insert_default();
         match from {
@@ -307,7 +315,7 @@ impl Timeline {
         seen: &Sighting<'_>,
         route: &mut Route,
     ) -> Option<u32> {
-        let soon = seen.mark.at.saturating_since(self.last.at) <= ANSWER_MAX;
+        let soon = seen.mark.at().saturating_since(self.last.at()) <= ANSWER_MAX;
         let asked = self.last_carries != Carries::Nothing
             || self.pause.as_ref().is_some_and(|pause| pause.from == self.last_from);
         let provoked = self.last_from != from && soon && asked;
@@ -345,8 +353,8 @@ impl Timeline {
     /// A reset that the connection outlives was out of its window, or not its own.
     fn forget_reset_if_outlived(&mut self, from: Sender, seen: &Sighting<'_>) {
         let Some(reset) = self.reset().filter(|reset| reset.from == from) else { return };
-        let later = seen.mark.at.saturating_since(reset.mark.at) > OUTLIVED;
-        let moves = seen.len > 0 || self.half(from).acked.is_some_and(|a| seen.tcp.ack.after(a));
+        let later = seen.mark.at().saturating_since(reset.mark.at()) > OUTLIVED;
+        let moves = seen.len > 0 || self.half(from).acked().is_some_and(|a| seen.tcp.ack.after(a));
         if later && moves && !seen.is(Flags::RST) {
             if let Some(ending) = self.ending.as_deref_mut() {
                 ending.reset = None;
@@ -362,32 +370,41 @@ impl Half {
     /// Tells whether the capture shows a packet again that it has shown: from another interface, or
     /// from another point of the path.
     fn shows_again(&self, seen: &Sighting<'_>, last: Mark) -> bool {
-        if !self.recent.contains(&seen.fingerprint) {
-            return false;
+        let since = seen.mark.at().saturating_since(last.at());
+        if self.recent.contains(&seen.fingerprint) {
+            let unique = seen.counter().is_some();
+            return since <= if unique { UNIQUE_ECHO_MAX } else { ECHO_MAX };
         }
-        let within = if seen.is_unique() { UNIQUE_ECHO_MAX } else { ECHO_MAX };
-        seen.mark.at.saturating_since(last.at) <= within
+        let sends = seen.seq_len() > 0 && !self.has_seen(seen.tcp.seq, seen.seq_len());
+        let acknowledges =
+            seen.is(Flags::ACK) && self.acked().is_none_or(|acked| seen.tcp.ack.after(acked));
+        !sends && !acknowledges && since <= UNIQUE_ECHO_MAX && self.is_overtaken(seen)
+    }
+
+    /// Tells whether a packet was sent before one that was seen already. A retransmission is sent
+    /// later than what it repeats, and counts on.
+    fn is_overtaken(&self, seen: &Sighting<'_>) -> bool {
+        match seen.counter() {
+            Some(Counter::Identification(id)) => {
+                self.ip_id != 0 && self.ip_id.wrapping_sub(id) < OVERTAKEN_MAX
+            }
+            Some(Counter::Timestamp(stamp)) => {
+                self.stamp != 0 && !Seq(stamp).after(Seq(self.stamp))
+            }
+            None => false,
+        }
     }
 
     fn remember(&mut self, seen: &Sighting<'_>) {
-        self.recent.rotate_right(1);
-        self.recent[0] = seen.fingerprint;
+        self.recent = [seen.fingerprint, self.recent[0]];
         // Boxes forge resets and FINs, so these do not tell how the end's own packets look.
         if !seen.tcp.flags.has_any(Flags::RST | Flags::FIN) {
             let slot = usize::from(!seen.is(Flags::SYN));
             self.ttls[slot] = seen.ttl;
             self.ip_id = seen.ip_id.unwrap_or(0);
         }
-    }
-
-    fn advance(&mut self, seen: &Sighting<'_>) {
-        let end = seen.end();
-        if self.next.is_some_and(|next| seen.tcp.seq.after(next)) {
-            self.gap = true;
-        }
-        self.next = Some(self.next.map_or(end, |next| next.latest(end)));
-        if seen.is(Flags::ACK) {
-            self.acked = Some(self.acked.map_or(seen.tcp.ack, |acked| acked.latest(seen.tcp.ack)));
+        if let Some(Counter::Timestamp(stamp)) = seen.counter() {
+            self.stamp = stamp;
         }
     }
 }

@@ -25,7 +25,7 @@ impl Twins {
     /// Tells whether a SYN was seen before under another name.
     pub(super) fn is_twin(&mut self, seen: &Sighting<'_>) -> bool {
         let key = (seen.tcp.seq.0, seen.dst);
-        let now = seen.mark.at;
+        let now = seen.mark.at();
         if self.syns.get(&key).is_some_and(|&first| now.saturating_since(first) <= WAY_MAX) {
             return true;
         }
