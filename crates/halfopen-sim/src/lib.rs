@@ -2,6 +2,7 @@
 
 pub mod host;
 pub mod net;
+pub mod reproduce;
 pub mod trace;
 pub mod world;
 

@@ -1,0 +1,121 @@
+//! The far end: a host that answers requests, and closes connections on which nothing comes.
+
+use std::net::SocketAddr;
+
+use halfopen_core::scenario::{Close, FarEnd};
+use halfopen_core::time::Instant;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::net::{TcpListener, TcpStream};
+use crate::reproduce::{Clock, Log, SERVER, message, sleep};
+
+/// Something that the far end did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deed {
+    /// When.
+    pub at: Instant,
+    /// The other end of the connection, as the far end sees it.
+    pub peer: SocketAddr,
+    /// What.
+    pub act: Act,
+}
+
+/// What a far end does with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Accepted it.
+    Accepted,
+    /// Received the request of this number.
+    Received(u32),
+    /// Sent the response to the request of this number.
+    Answered(u32),
+    /// Closed it in order, for nothing had come for as long as its timer allows.
+    ClosedIdle,
+    /// Reset it for that reason.
+    ResetIdle,
+    /// Reset it of its own accord, idle as it was.
+    Aborted,
+    /// Closed it after the client had.
+    ClosedToo,
+    /// Found it broken.
+    Broken,
+}
+
+/// Serves connections for as long as the world lasts.
+pub(super) async fn run(config: FarEnd, aborts: Vec<Instant>, log: Log<Deed>) {
+    let clock = Clock::start();
+    let listener = TcpListener::bind(SERVER).await.expect("the host is new and has the address");
+    loop {
+        let accepted = listener.accept().await;
+        let (stream, peer) = accepted.expect("a listener that is held accepts");
+        let keepalive = stream.set_keepalive(config.keepalive);
+        keepalive.expect("a connection that was just accepted is there");
+        let connection =
+            Connection { config, clock, aborts: aborts.clone(), peer, log: log.clone() };
+        crate::spawn(connection.serve(stream));
+    }
+}
+
+struct Connection {
+    config: FarEnd,
+    clock: Clock,
+    aborts: Vec<Instant>,
+    peer: SocketAddr,
+    log: Log<Deed>,
+}
+
+impl Connection {
+    async fn serve(self, mut stream: TcpStream) {
+        self.note(Act::Accepted);
+        loop {
+            let request = tokio::select! {
+                biased;
+                request = message::read(&mut stream) => request,
+                () = self.abort() => return self.reset(stream, Act::Aborted),
+                () = sleep(self.config.idle_timeout) => return self.close_idle(stream),
+            };
+            let number = match request {
+                Ok(Some(head)) => head.number,
+                Ok(None) => return self.note(Act::ClosedToo),
+                Err(_) => return self.note(Act::Broken),
+            };
+            self.note(Act::Received(number));
+            tokio::time::sleep(self.config.answers_after).await;
+            let FarEnd { response_bytes, hint, .. } = self.config;
+            let response = message::response(number, response_bytes, hint);
+            if stream.write_all(&response).await.is_err() {
+                return self.note(Act::Broken);
+            }
+            self.note(Act::Answered(number));
+        }
+    }
+
+    /// Waits for the next time that idle connections are reset.
+    async fn abort(&self) {
+        let now = self.clock.now();
+        match self.aborts.iter().find(|&&at| at > now) {
+            Some(&at) => self.clock.sleep_until(at).await,
+            None => core::future::pending().await,
+        }
+    }
+
+    fn close_idle(&self, stream: TcpStream) {
+        match self.config.closes_with {
+            Close::Fin => {
+                self.note(Act::ClosedIdle);
+                drop(stream);
+            }
+            Close::Reset => self.reset(stream, Act::ResetIdle),
+        }
+    }
+
+    fn reset(&self, stream: TcpStream, act: Act) {
+        self.note(act);
+        // It fails on a connection that is gone already, which is what a reset is for.
+        let _gone = stream.abort();
+    }
+
+    fn note(&self, act: Act) {
+        self.log.lock().push(Deed { at: self.clock.now(), peer: self.peer, act });
+    }
+}

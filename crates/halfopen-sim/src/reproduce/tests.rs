@@ -1,0 +1,61 @@
+use halfopen_core::cause::{Cause, Harm};
+
+use super::*;
+
+fn shipped(name: &str) -> Scenario {
+    Scenario::shipped(name).unwrap()
+}
+
+#[test]
+fn the_truth_of_every_scenario_that_ships_is_what_it_expects() {
+    for name in Scenario::names() {
+        let scenario = shipped(name);
+        let truth = reproduce(&scenario, scenario.seed).unwrap().truth(&scenario);
+        let expected = scenario.expect;
+        assert_eq!(
+            (truth.cause, truth.harm, truth.failures),
+            (expected.cause, expected.harm, expected.failures.into()),
+            "{name}: {truth:?}"
+        );
+        if expected.culprit.is_some() {
+            assert_eq!(truth.culprit, expected.culprit, "{name}");
+        }
+        if expected.mechanism.is_some() {
+            assert_eq!(truth.mechanism, expected.mechanism, "{name}");
+        }
+    }
+}
+
+#[test]
+fn of_the_incidents_second_burst_nine_requests_reach_the_far_end() {
+    let run = reproduce(&shipped("incident"), 0).unwrap();
+    let second: Vec<&Request> = run.requests.iter().filter(|it| it.burst == 2).collect();
+    let lost: Vec<u32> =
+        second.iter().filter(|it| it.outcome().is_lost()).map(|it| it.number).collect();
+    assert_eq!(lost, [11]);
+    let received = |number| run.deeds.iter().any(|deed| deed.act == Act::Received(number));
+    assert!(!received(11));
+    assert!((12..=20).all(received));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    for name in ["incident", "packet-loss"] {
+        let scenario = shipped(name);
+        let captures = |seed| {
+            let run = reproduce(&scenario, seed).unwrap();
+            run.sights.into_iter().map(|sight| sight.capture).collect::<Vec<_>>()
+        };
+        assert_eq!(captures(7), captures(7));
+    }
+}
+
+#[test]
+fn a_client_that_retries_masks_what_happened() {
+    let scenario = shipped("retry-masks");
+    let run = reproduce(&scenario, 0).unwrap();
+    let truth = run.truth(&scenario);
+    assert_eq!((truth.cause, truth.harm, truth.failures), (Cause::IdleExpiry, Harm::Masked, 0));
+    let retried = run.requests.iter().filter(|request| request.attempts.len() == 2);
+    assert_eq!(retried.count(), 2);
+}
