@@ -153,11 +153,7 @@ impl Profile {
     /// to. A product that does not translate needs none.
     #[must_use]
     pub fn gateway(&self, external: Vec<IpAddr>) -> GatewayConfig {
-        let mut config = self.gateway.clone();
-        if let Some(translation) = &mut config.translation {
-            translation.external = external;
-        }
-        config
+        self.gateway.clone().translating_to(external)
     }
 
     /// Returns the value under `key`, if the profile states one.

@@ -125,11 +125,7 @@ impl Gateway {
     /// translate needs none.
     #[must_use]
     pub fn config(&self, external: Vec<IpAddr>) -> GatewayConfig {
-        let mut config = self.config.clone();
-        if let Some(translation) = &mut config.translation {
-            translation.external = external;
-        }
-        config
+        self.config.clone().translating_to(external)
     }
 }
 

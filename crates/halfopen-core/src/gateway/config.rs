@@ -51,6 +51,15 @@ impl GatewayConfig {
         }
     }
 
+    /// Returns the same gateway with the addresses that it translates to, if it translates.
+    #[must_use]
+    pub fn translating_to(mut self, external: Vec<IpAddr>) -> Self {
+        if let Some(translation) = &mut self.translation {
+            translation.external = external;
+        }
+        self
+    }
+
     /// Tells what is wrong with the configuration, if anything is.
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.idle.capacity.flows == 0 {
