@@ -230,11 +230,10 @@ impl Gateway {
             Fate::Follow(id) => self.follow(id, side, packet),
             Fate::Relate(id) => self.relate(id, side, packet),
             Fate::Trail(to) => self.forward(to, side, packet),
-            Fate::Open(inner) => {
-                if let Some(external) = self.choose_external(&inner) {
-                    self.open(inner, external, side, packet);
-                }
-            }
+            Fate::Open(inner) => match self.choose_external(&inner) {
+                Some(external) => self.open(inner, external, side, packet),
+                None => self.counters.packets_dropped += 1,
+            },
             Fate::Admit(inner, external) => self.open(inner, external, side, packet),
             Fate::Orphan { ends, forgotten, reaction } => {
                 self.meet_orphan(ends, forgotten, reaction, side, packet);

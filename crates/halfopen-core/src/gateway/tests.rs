@@ -5,6 +5,9 @@ use crate::seq::Seq;
 use crate::time::Duration;
 use crate::wire::tcp;
 
+mod conformance;
+mod translation;
+
 const FIN_ACK: Flags = Flags(0x11);
 const SYN: Flags = Flags::SYN;
 const SYN_ACK: Flags = Flags(0x12);
