@@ -102,6 +102,10 @@ impl<const CLASSES: usize> Deadlines<CLASSES> {
     }
 
     fn grow(&mut self, len: usize) {
+        if len > self.nodes.capacity() {
+            // A quarter at a time: doubling would leave up to half of a large list unused.
+            self.nodes.reserve_exact(len + len / 4 + 64 - self.nodes.len());
+        }
         while self.nodes.len() < len {
             let own = u32::try_from(self.nodes.len()).expect("fewer than 2^32 things");
             self.nodes.push(Node { started: Instant::EPOCH, prev: own, next: own });

@@ -93,6 +93,7 @@ impl Ends {
     }
 
     /// Returns the same number for the same ends.
+    #[inline]
     pub(super) fn hash(&self, hasher: &FixedState) -> u64 {
         let mut hasher = hasher.build_hasher();
         match (self.near.ip(), self.far.ip()) {
@@ -186,6 +187,27 @@ impl Mapping {
     /// Returns the ends as they are named outside.
     pub(super) fn outer(&self) -> Ends {
         Ends { protocol: self.protocol, near: self.external(), far: self.outside() }
+    }
+
+    /// Tells whether these are its ends as they are named inside.
+    pub(super) fn is_inner(&self, ends: &Ends) -> bool {
+        self.inside_port == ends.near.port() && self.is_between(0, ends)
+    }
+
+    /// Tells whether these are its ends as they are named outside.
+    pub(super) fn is_outer(&self, ends: &Ends) -> bool {
+        self.external_port == ends.near.port() && self.is_between(1, ends)
+    }
+
+    fn is_between(&self, near: usize, ends: &Ends) -> bool {
+        let same = match (&self.addresses, ends.near.ip(), ends.far.ip()) {
+            (Addresses::V4(own), IpAddr::V4(from), IpAddr::V4(to)) => {
+                own[near] == from && own[2] == to
+            }
+            (Addresses::V6(own), from, to) => own[near] == from && own[2] == to,
+            (Addresses::V4(_), _, _) => false,
+        };
+        same && self.outside_port == ends.far.port() && self.protocol == ends.protocol
     }
 
     pub(super) fn inside(&self) -> SocketAddr {

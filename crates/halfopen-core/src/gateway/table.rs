@@ -76,6 +76,10 @@ impl Table {
             self.mappings[id as usize] = mapping;
             id
         } else {
+            if self.mappings.len() == self.mappings.capacity() {
+                // A quarter at a time: doubling would leave up to half of a large table unused.
+                self.mappings.reserve_exact(self.mappings.len() / 4 + 64);
+            }
             self.mappings.push(mapping);
             u32::try_from(self.mappings.len() - 1).expect("both capacities are below 2^31")
         };
@@ -122,9 +126,9 @@ impl Table {
     pub(super) fn find(&self, side: Side, ends: &Ends) -> Option<u32> {
         let hash = ends.hash(&self.hasher);
         let found = if side == Side::Inside || !self.translates {
-            self.inner.find(hash, |&id| self[id].inner() == *ends)
+            self.inner.find(hash, |&id| self[id].is_inner(ends))
         } else {
-            self.outer.find(hash, |&id| self[id].outer() == *ends)
+            self.outer.find(hash, |&id| self[id].is_outer(ends))
         };
         found.copied()
     }
