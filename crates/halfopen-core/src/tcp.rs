@@ -130,7 +130,8 @@ impl Host {
         Ok(id)
     }
 
-    /// Returns the connection that has waited longest on a listener.
+    /// Returns the connection that has waited longest on a listener. Its events are reported from
+    /// then on; what came before, `receive` finds.
     pub fn accept(&mut self, listener: ListenerId) -> Option<ConnectionId> {
         let id = self.listeners.get_mut(listener)?.accepted.pop_front()?;
         if let Some(connection) = self.connections.get_mut(id) {

@@ -133,3 +133,62 @@ impl Estimate {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn rtt() -> Rtt {
+        Rtt::new(ms(1_000), ms(200), ms(120_000))
+    }
+
+    #[test]
+    fn the_first_sample_sets_mean_and_variation() {
+        // RFC 6298 section 2.2: R + 4 R/2; Linux's floor is 200 ms under the variation
+        for (sample, rto) in [(0, 200), (50, 250), (100, 300), (200, 600)] {
+            let mut rtt = rtt();
+            rtt.sample(ms(sample), Seq(1), Seq(1));
+            assert_eq!((rtt.smoothed(), rtt.rto()), (Some(ms(sample)), ms(rto)));
+        }
+    }
+
+    #[test]
+    fn a_steady_path_brings_the_timeout_down_to_the_floor() {
+        let mut rtt = rtt();
+        let mut nxt = Seq(0);
+        for _ in 0..100 {
+            nxt = nxt + 10;
+            rtt.sample(ms(400), nxt, nxt);
+        }
+        assert_eq!(rtt.smoothed(), Some(ms(400)));
+        assert!((ms(600)..ms(602)).contains(&rtt.rto()), "{:?}", rtt.rto());
+    }
+
+    #[test]
+    fn a_path_that_gets_faster_raises_the_timeout_less_than_one_that_gets_slower() {
+        let after = |last| {
+            let mut rtt = rtt();
+            (0..50).for_each(|round| rtt.sample(ms(1_000), Seq(round), Seq(round)));
+            rtt.sample(ms(last), Seq(100), Seq(100));
+            rtt.rto()
+        };
+        assert!(after(100) < ms(1_200));
+        assert!(after(1_900) > ms(1_900));
+    }
+
+    #[test]
+    fn backing_off_doubles_up_to_two_minutes() {
+        let mut rtt = rtt();
+        let ladder: Vec<_> = (0..9)
+            .map(|_| {
+                rtt.back_off();
+                rtt.rto().as_secs()
+            })
+            .collect();
+        assert_eq!(ladder, [2, 4, 8, 16, 32, 64, 120, 120, 120]);
+    }
+}

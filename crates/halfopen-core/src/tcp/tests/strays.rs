@@ -1,7 +1,7 @@
 use super::network::*;
 use super::*;
 use crate::seq::Seq;
-use crate::wire::tcp::{Header, Segment};
+use crate::wire::tcp::{Header, Options, Segment};
 
 /// Returns what a host answers to a segment.
 fn answer_to(host: &mut Host, now: Instant, segment: Segment<'_>) -> Option<Header> {
@@ -141,4 +141,36 @@ fn ipv6_works_as_ipv4_does() {
     net.run_for(secs(1.0));
     assert_eq!(net.server.info(accepted).unwrap().unread, 5_000);
     assert_eq!(net.client.info(client).unwrap().mss, 1_500 - 60 - 12);
+}
+
+#[test]
+fn a_segment_with_an_older_timestamp_is_not_believed() {
+    let mut net = Network::new(1, Weather::FAIR);
+    let (client, server) = net.open();
+    net.server.send(net.now, server, b"first").unwrap();
+    net.run_for(secs(1.0));
+    let (ours, theirs) = net.seen.last().unwrap().packet.view().tcp_options().timestamps.unwrap();
+    let options = |value| Options { timestamps: Some((value, ours)), ..Options::default() };
+    let segment = Segment { payload: b"second", ..forged(&net, client, Flags::ACK) };
+    let old = Segment { options: options(theirs.wrapping_sub(1)), ..segment };
+    net.client.handle_packet(net.now, old.into_packet());
+    assert_eq!(net.client.info(client).unwrap().unread, 5);
+    let current = Segment { options: options(theirs), ..segment };
+    net.client.handle_packet(net.now, current.into_packet());
+    assert_eq!(net.client.info(client).unwrap().unread, 11);
+}
+
+#[test]
+fn closing_while_both_ends_open_resets() {
+    let mut net = Network::new(1, Weather::FAIR);
+    let (a, b): (SocketAddr, SocketAddr) =
+        (format!("{CLIENT}:1000").parse().unwrap(), format!("{SERVER}:2000").parse().unwrap());
+    let left = net.client.connect(net.now, Some(a), b).unwrap();
+    let right = net.server.connect(net.now, Some(b), a).unwrap();
+    net.run_for(Duration::from_millis(15));
+    assert_eq!(net.client_state(left), State::SynReceived);
+    net.client.close(net.now, left);
+    net.run_for(secs(1.0));
+    assert_eq!(net.client.connection_count(), 0);
+    assert_eq!(net.server.receive(net.now, right, &mut [0]), Err(Error::Reset));
 }

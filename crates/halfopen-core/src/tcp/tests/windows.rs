@@ -55,14 +55,20 @@ fn small_writes_wait_for_an_acknowledgment_unless_told_not_to() {
     }
 }
 
-#[test]
-fn a_lost_segment_is_repeated_after_three_duplicate_acknowledgments() {
-    let mut net = Network::new(1, Weather::FAIR);
-    let (client, server) = net.open();
+/// Sends a full segment that gets lost, and returns it.
+fn lose_a_segment(net: &mut Network, client: ConnectionId) -> Packet {
     net.weather.loss = 1.0;
     net.client.send(net.now, client, &[1; 1_448]).unwrap();
     net.collect();
     net.weather.loss = 0.0;
+    net.seen.last().unwrap().packet.clone()
+}
+
+#[test]
+fn a_lost_segment_is_repeated_after_three_duplicate_acknowledgments() {
+    let mut net = Network::new(1, Weather::FAIR);
+    let (client, server) = net.open();
+    lose_a_segment(&mut net, client);
     let from = net.seen.len();
     net.client.send(net.now, client, &[2; 5 * 1_448]).unwrap();
     net.run_for(secs(0.1));
@@ -80,11 +86,7 @@ fn a_lost_segment_is_repeated_after_three_duplicate_acknowledgments() {
 fn a_router_that_says_too_big_gets_smaller_segments() {
     let mut net = Network::new(1, Weather::FAIR);
     let (client, server) = net.open();
-    net.weather.loss = 1.0;
-    net.client.send(net.now, client, &[1; 1_448]).unwrap();
-    net.collect();
-    net.weather.loss = 0.0;
-    let offender = net.seen.last().unwrap().packet.clone();
+    let offender = lose_a_segment(&mut net, client);
     let mut bytes =
         crate::wire::icmp::unreachable("10.9.9.9".parse().unwrap(), offender.view()).into_bytes();
     bytes[21] = 4; // fragmentation needed
@@ -96,4 +98,61 @@ fn a_router_that_says_too_big_gets_smaller_segments() {
     net.run_for(secs(0.1));
     assert_eq!(net.client.info(client).unwrap().mss, 948);
     assert_eq!(net.server.info(server).unwrap().unread, 1_448);
+}
+
+#[test]
+fn what_was_sent_twice_measures_no_round_trip() {
+    let config = Config { timestamps: false, ..linux(CLIENT) };
+    let mut net = Network::with(1, Weather::FAIR, config, linux(SERVER));
+    let (client, _) = net.open();
+    lose_a_segment(&mut net, client);
+    net.run_for(secs(5.0));
+    let info = net.client.info(client).unwrap();
+    assert_eq!((info.unacknowledged, info.retransmissions), (0, 1));
+    assert_eq!(info.srtt, Some(secs(0.02)));
+}
+
+#[test]
+fn two_losses_in_one_window_are_repaired_without_a_timeout() {
+    let mut net = Network::new(1, Weather::FAIR);
+    let (client, server) = net.open();
+    lose_a_segment(&mut net, client);
+    lose_a_segment(&mut net, client);
+    net.client.send(net.now, client, &[2; 6 * 1_448]).unwrap();
+    net.run_for(Duration::from_millis(90));
+    assert_eq!(net.server.info(server).unwrap().unread, 8 * 1_448);
+}
+
+#[test]
+fn every_second_full_segment_is_acknowledged_at_once() {
+    let mut net = Network::new(1, Weather::FAIR);
+    let (client, server) = net.open();
+    // An answer to what came makes the server expect to answer again.
+    net.client.send(net.now, client, b"hello").unwrap();
+    net.run_for(Duration::from_millis(15));
+    net.server.send(net.now, server, b"hello").unwrap();
+    net.run_for(Duration::from_millis(100));
+    for (segments, acks, within) in [(4, 2, 30), (1, 0, 30), (0, 1, 60)] {
+        let from = net.seen.len();
+        net.client.send(net.now, client, &vec![1; segments * 1_448]).unwrap();
+        net.run_for(Duration::from_millis(within));
+        let answers = net.story(from).iter().filter(|segment| *segment == "<. 0").count();
+        assert_eq!(answers, acks, "{segments} segments");
+    }
+}
+
+#[test]
+fn the_user_timeout_ends_even_a_wait_for_a_window_that_is_answered() {
+    let mut net = Network::new(1, Weather::FAIR);
+    let (client, _) = net.open();
+    net.client.set_user_timeout(net.now, client, Some(secs(30.0))).unwrap();
+    net.client.send(net.now, client, &vec![7; 200_000]).unwrap();
+    net.run_for(secs(0.2));
+    let from = net.seen.len();
+    net.run_for(secs(100.0));
+    let (failed, _, event) = net.events.pop().unwrap();
+    assert_eq!(event, Event::Failed(client, Error::TimedOut));
+    let first_probe = net.seen[from].at;
+    assert_eq!(net.story(from)[0], ">. 0");
+    assert_eq!(failed.saturating_sub(first_probe), secs(30.0));
 }
