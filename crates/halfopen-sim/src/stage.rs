@@ -18,7 +18,7 @@ use halfopen_core::wire::Packet;
 
 use crate::clock;
 use crate::stage::agenda::{Agenda, Machine};
-use crate::stage::station::{Dropped, Route, Station};
+use crate::stage::station::{Route, Station};
 use crate::trace::{Journal, Panic};
 use crate::world::PathId;
 
@@ -27,7 +27,8 @@ pub(crate) mod station;
 
 /// The stage behind its lock, and the clock's start.
 ///
-/// Nothing is woken and no program's code runs while it is locked.
+/// Nothing is woken while it is locked, so no program's code runs. (Wakers are dropped; no waker of
+/// tokio's holds the last of a program.)
 #[derive(Debug)]
 pub(crate) struct Shared {
     start: tokio::time::Instant,
@@ -46,28 +47,15 @@ impl Shared {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Locks the stage and reads the clock, which takes a program that runs in the world.
+    /// Locks the stage and tells the time: the clock's while time passes, and between two runs or
+    /// when the world goes down, that at which the last run ended.
     pub(crate) fn lock_now(&self) -> (MutexGuard<'_, Stage>, Instant) {
-        let now = clock::now(self.start);
         let mut stage = self.lock();
-        stage.now = stage.now.max(now);
+        if stage.driver.is_some() {
+            stage.now = clock::now(self.start);
+        }
         let now = stage.now;
         (stage, now)
-    }
-
-    /// Does to a host what dropping a socket means: at once, or, if no time passes because the
-    /// world is going down or stands between two runs, when the world next runs.
-    pub(crate) fn drop_socket(&self, host: usize, dropped: Dropped) {
-        let mut stage = self.lock();
-        if stage.driver.is_none() {
-            stage.hosts[host].put_off(dropped);
-        } else {
-            drop(stage);
-            let now;
-            (stage, now) = self.lock_now();
-            stage.hosts[host].close(now, dropped);
-        }
-        stage.touch(host);
     }
 
     pub(crate) const fn start(&self) -> tokio::time::Instant {
@@ -164,10 +152,15 @@ impl Stage {
         self.wake_driver();
     }
 
-    /// Hands over the waker of the driver, which is woken when a host is touched, or takes it away
-    /// when time no longer passes.
-    pub(crate) fn set_driver(&mut self, waker: Option<Waker>) {
-        self.driver = waker;
+    /// Begins to let time pass. The driver is woken when a host is touched.
+    pub(crate) fn begin_run(&mut self, driver: Waker) {
+        self.driver = Some(driver);
+    }
+
+    /// Stops the time.
+    pub(crate) fn end_run(&mut self, now: Instant) {
+        self.driver = None;
+        self.now = now;
     }
 
     /// Notes that a program did something that its host may have to tell the network.
@@ -249,7 +242,7 @@ impl Stage {
     }
 
     fn drain_host(&mut self, now: Instant, index: usize) {
-        self.hosts[index].begin_drain(now);
+        self.hosts[index].untouch();
         while let Some(output) = self.hosts[index].tcp.poll_output() {
             match output {
                 tcp::Output::Packet(packet) => self.route(now, index, packet),

@@ -205,7 +205,6 @@ impl World {
     /// Returns the time.
     #[must_use]
     pub fn now(&self) -> Instant {
-        let _entered = self.runtime.enter();
         self.shared.lock_now().1
     }
 

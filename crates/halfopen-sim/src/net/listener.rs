@@ -12,7 +12,6 @@ use halfopen_core::tcp::ListenerId;
 use crate::host::Host;
 use crate::net::{TcpStream, ToSocketAddrs, io_error};
 use crate::stage::Shared;
-use crate::stage::station::Dropped;
 
 /// The length of the queue of connections to be accepted. tokio's `bind` asks for 1024.
 const BACKLOG: usize = 1024;
@@ -82,7 +81,9 @@ impl TcpListener {
 
 impl Drop for TcpListener {
     fn drop(&mut self) {
-        self.shared.drop_socket(self.host, Dropped::Listener(self.id));
+        let (mut stage, now) = self.shared.lock_now();
+        stage.host_mut(self.host).unlisten(now, self.id);
+        stage.touch(self.host);
     }
 }
 

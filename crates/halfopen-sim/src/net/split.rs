@@ -82,7 +82,8 @@ impl OwnedWriteHalf {
 impl Drop for OwnedWriteHalf {
     fn drop(&mut self) {
         if self.shut_down_on_drop {
-            self.stream.drop_writer();
+            // A connection that is dead already has nobody left to tell.
+            let _dead = self.stream.shut_down_write();
         }
     }
 }

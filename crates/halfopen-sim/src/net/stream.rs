@@ -16,7 +16,6 @@ use crate::host::Host;
 use crate::net::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::net::{ToSocketAddrs, io_error, split};
 use crate::stage::Shared;
-use crate::stage::station::Dropped;
 
 /// A connection, as `tokio::net::TcpStream`. Dropping it closes it as the kernel does: with a FIN,
 /// or with a reset if bytes were not read.
@@ -162,11 +161,6 @@ impl TcpStream {
         self.with(tcp::Host::shutdown)
     }
 
-    /// Sends a FIN behind what was written, as dropping the writing half does.
-    pub(super) fn drop_writer(&self) {
-        self.shared.drop_socket(self.host, Dropped::Writer(self.id));
-    }
-
     /// Does something to the connection that its host may have to tell the network.
     fn with<T>(
         &self,
@@ -181,7 +175,9 @@ impl TcpStream {
 
 impl Drop for TcpStream {
     fn drop(&mut self) {
-        self.shared.drop_socket(self.host, Dropped::Stream(self.id));
+        let (mut stage, now) = self.shared.lock_now();
+        stage.host_mut(self.host).close(now, self.id);
+        stage.touch(self.host);
     }
 }
 

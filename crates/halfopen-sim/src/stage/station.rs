@@ -27,8 +27,6 @@ pub(crate) struct Station {
     taps: Vec<Box<dyn Tap>>,
     sockets: BTreeMap<ConnectionId, Socket>,
     acceptors: BTreeMap<ListenerId, Vec<Waker>>,
-    /// What programs dropped while no time passed.
-    dropped: Vec<Dropped>,
     touched: bool,
 }
 
@@ -38,14 +36,6 @@ struct Socket {
     opened: Option<Result<(), tcp::Error>>,
     reader: Option<Waker>,
     writer: Option<Waker>,
-}
-
-/// A socket, or half of one, that a program dropped.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Dropped {
-    Stream(ConnectionId),
-    Writer(ConnectionId),
-    Listener(ListenerId),
 }
 
 /// Where a packet goes next.
@@ -75,7 +65,6 @@ impl Station {
             taps: Vec::new(),
             sockets: BTreeMap::new(),
             acceptors: BTreeMap::new(),
-            dropped: Vec::new(),
             touched: false,
         }
     }
@@ -188,27 +177,16 @@ impl Station {
         }
     }
 
-    /// Puts off what dropping a socket means until the next [drain](Self::begin_drain).
-    pub(super) fn put_off(&mut self, dropped: Dropped) {
-        self.dropped.push(dropped);
+    /// Closes a connection as the kernel does when its last descriptor goes.
+    pub(crate) fn close(&mut self, now: Instant, id: ConnectionId) {
+        self.sockets.remove(&id);
+        self.tcp.close(now, id);
     }
 
-    /// Does what dropping a socket means, as the kernel does when its last descriptor goes.
-    pub(super) fn close(&mut self, now: Instant, dropped: Dropped) {
-        match dropped {
-            Dropped::Stream(id) => {
-                self.sockets.remove(&id);
-                self.tcp.close(now, id);
-            }
-            Dropped::Writer(id) => {
-                // A connection that is dead already has nobody left to tell.
-                let _dead = self.tcp.shutdown(now, id);
-            }
-            Dropped::Listener(id) => {
-                self.acceptors.remove(&id);
-                self.tcp.unlisten(now, id);
-            }
-        }
+    /// Closes a listener, likewise.
+    pub(crate) fn unlisten(&mut self, now: Instant, id: ListenerId) {
+        self.acceptors.remove(&id);
+        self.tcp.unlisten(now, id);
     }
 
     /// Marks the host; true if it was not marked.
@@ -216,12 +194,9 @@ impl Station {
         !core::mem::replace(&mut self.touched, true)
     }
 
-    /// Takes the mark away and does what was put off.
-    pub(super) fn begin_drain(&mut self, now: Instant) {
+    /// Takes the mark away.
+    pub(super) const fn untouch(&mut self) {
         self.touched = false;
-        for dropped in core::mem::take(&mut self.dropped) {
-            self.close(now, dropped);
-        }
     }
 
     /// Moves who waits for this news to `woken`.

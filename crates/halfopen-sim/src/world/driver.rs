@@ -50,7 +50,7 @@ impl<'w> Driver<'w> {
     /// Lets time pass until the program is done or `until` comes.
     pub(super) async fn run<F: Future>(mut self, program: F, until: Instant) -> Ending<F::Output> {
         let driver = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        self.shared.lock().set_driver(Some(driver.clone()));
+        self.shared.lock().begin_run(driver.clone());
         let alarm = Arc::new(Alarm { rung: AtomicBool::new(true), driver });
         let waker = Waker::from(Arc::clone(&alarm));
         let mut program = pin!(program);
@@ -139,7 +139,7 @@ impl<'w> Driver<'w> {
 
 impl Drop for Driver<'_> {
     fn drop(&mut self) {
-        self.shared.lock().set_driver(None);
+        self.shared.lock().end_run(self.clock.now());
     }
 }
 

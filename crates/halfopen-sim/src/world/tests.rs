@@ -75,6 +75,34 @@ fn hops_are_told_the_nanosecond_and_sleepers_the_millisecond_in_order() {
 }
 
 #[test]
+fn no_time_passes_while_a_task_can_run() {
+    let (mut world, _) = world_with_ticker(&[1]);
+    let start = world.shared.start();
+    let (first, mut previous) = tokio::sync::oneshot::channel();
+    let tasks: Vec<_> = (0..1_000)
+        .map(|_| {
+            let (next, waiting) = tokio::sync::oneshot::channel();
+            let woken = core::mem::replace(&mut previous, waiting);
+            world.runtime.spawn(async move {
+                woken.await.unwrap();
+                next.send(()).unwrap();
+                crate::clock::now(start)
+            })
+        })
+        .collect();
+    first.send(()).unwrap();
+    let last = world.run(async {
+        previous.await.unwrap();
+        let mut last = Instant::EPOCH;
+        for task in tasks {
+            last = task.await.unwrap();
+        }
+        last
+    });
+    assert_eq!(last.unwrap(), Instant::EPOCH);
+}
+
+#[test]
 fn a_run_until_an_instant_does_what_is_due_then_and_no_more() {
     let (mut world, log) = world_with_ticker(&[1_500_000, 1_500_001]);
     world.run_until(Instant::from_nanos(1_500_000)).unwrap();
