@@ -1,12 +1,11 @@
 //! Any bytes, taken as a capture or as a script of packets, down to the diagnosis.
 
-use halfopen_capture::frame::network_layer;
-use halfopen_capture::pcap::Reader;
-use halfopen_capture::{Limits, Tracker};
+use halfopen_capture::{Diagnosis, Limits, PathReport, Points, Source, Tracker};
 use halfopen_core::cause::Cause;
 use halfopen_core::hop::Side;
 use halfopen_core::time::Instant;
-use halfopen_core::wire::{Packet, View};
+use halfopen_core::verdict::Evidence;
+use halfopen_core::wire::Packet;
 
 use super::script::{Script, Step};
 
@@ -15,44 +14,35 @@ const LIMITS: Limits = Limits { flows: 4, paths: 2 };
 
 /// Reads the bytes as a capture if they are one, else as a script, and diagnoses what they show.
 pub fn run(bytes: &[u8]) {
-    let mut trackers =
-        [(LIMITS, 1), (LIMITS, 2), (Limits::default(), 3)].map(|(l, seed)| Tracker::new(l, seed));
-    let frames = feed(bytes, |number, stamp, view| {
-        for tracker in &mut trackers {
-            tracker.take(number, stamp, view);
-        }
+    let seeds = [1, 2];
+    let [one, two] = if Source::open(bytes).is_ok() {
+        seeds.map(|seed| diagnose_captures(bytes, seed))
+    } else {
+        seeds.map(|seed| diagnose_script(bytes, seed))
+    };
+    assert_eq!(format!("{one:?}"), format!("{two:?}"), "the seed decides nothing");
+    let blames = |path: &PathReport| path.cause != Cause::None;
+    assert!(one.paths.iter().all(|path| !blames(path) || !path.evidence.is_empty()));
+}
+
+/// Diagnoses the bytes as two captures of different places.
+fn diagnose_captures(bytes: &[u8], seed: u64) -> Diagnosis {
+    let mut points = Points::new(LIMITS, seed);
+    let frames = [0, 1].map(|capture| {
+        let source = Source::open(bytes).expect("it was opened before");
+        points.read(capture, &format!("place {capture}"), source).frames
     });
-    let diagnoses = trackers.map(|tracker| tracker.diagnose());
-    for diagnosis in &diagnoses {
-        let paths = diagnosis.paths.iter();
-        assert!(paths.clone().all(|path| path.cause == Cause::None || !path.evidence.is_empty()));
-        let of_paths = paths.flat_map(|path| &path.evidence);
-        let of_flows = diagnosis.flows.iter().flat_map(|flow| &flow.evidence);
-        for evidence in of_paths.chain(of_flows) {
-            assert!((1..=frames).contains(&evidence.frame), "{evidence:?}");
-        }
+    let diagnosis = points.diagnose();
+    for evidence in evidence(&diagnosis) {
+        let place = points.place(evidence.frame);
+        assert!((1..=frames[place.capture]).contains(&place.frame), "{place:?}: {evidence:?}");
     }
-    let [one, two, _] = diagnoses.map(|diagnosis| format!("{diagnosis:?}"));
-    assert_eq!(one, two, "the seed has no influence on what is found");
+    diagnosis
 }
 
-/// Hands on all packets, and returns the number of the last frame.
-fn feed(bytes: &[u8], mut take: impl FnMut(u64, Option<Instant>, View<'_>)) -> u64 {
-    let Ok(mut reader) = Reader::new(bytes) else { return feed_script(bytes, take) };
-    let mut last = 0;
-    while let Ok(Some(frame)) = reader.next() {
-        last = frame.number;
-        if let Ok(layer) = network_layer(frame.link, frame.bytes, frame.wire_len)
-            && let Ok(view) = View::parse(layer.bytes, layer.wire_len)
-        {
-            take(frame.number, frame.at, view);
-        }
-    }
-    last
-}
-
-/// As [`feed`], from a script; a flush stands for a frame without a time.
-fn feed_script(bytes: &[u8], mut take: impl FnMut(u64, Option<Instant>, View<'_>)) -> u64 {
+/// Diagnoses the packets of a script; a flush stands for a frame without a time.
+fn diagnose_script(bytes: &[u8], seed: u64) -> Diagnosis {
+    let mut tracker = Tracker::new(LIMITS, seed);
     let mut script = Script(bytes);
     let mut heard: Vec<(Side, Packet)> = Vec::new();
     let (mut now, mut number) = (Instant::from_nanos(1_700_000_000_000_000_000), 0);
@@ -67,8 +57,17 @@ fn feed_script(bytes: &[u8], mut take: impl FnMut(u64, Option<Instant>, View<'_>
             (Step::Flush, None) => continue,
         };
         number += 1;
-        take(number, stamp, packet.view());
+        tracker.take(number, stamp, packet.view());
         heard.push((side.opposite(), packet));
     }
-    number
+    let diagnosis = tracker.diagnose();
+    for evidence in evidence(&diagnosis) {
+        assert!((1..=number).contains(&evidence.frame), "{evidence:?}");
+    }
+    diagnosis
+}
+
+fn evidence(diagnosis: &Diagnosis) -> impl Iterator<Item = &Evidence> {
+    let of_paths = diagnosis.paths.iter().flat_map(|path| &path.evidence);
+    of_paths.chain(diagnosis.flows.iter().flat_map(|flow| &flow.evidence))
 }
