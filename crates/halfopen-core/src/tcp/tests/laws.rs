@@ -37,6 +37,11 @@ fn client_of(seed: u64) -> Host {
     Host::new(linux(CLIENT), Rng::new(seed))
 }
 
+fn note_deliveries(net: &mut Network, script: &mut Script) {
+    let delivered = net.delivered_to_client.drain(..);
+    script.extend(delivered.map(|(at, packet)| (at, Act::Packet(packet))));
+}
+
 /// Lets a client live through bad weather, and returns what happened to it and what it put out.
 fn record(seed: u64) -> (Script, Vec<Output>) {
     let mut rng = Rng::new(seed);
@@ -69,17 +74,14 @@ fn record(seed: u64) -> (Script, Vec<Output>) {
                 continue;
             }
         };
+        note_deliveries(&mut net, &mut script);
         script.push((net.now, act.clone()));
         perform(&mut net.client, &mut id, net.now, act);
         net.collect();
     }
     net.run_for(secs(200.0));
-    let delivered = core::mem::take(&mut net.delivered_to_client);
-    let mut whole: Script =
-        delivered.into_iter().map(|(at, packet)| (at, Act::Packet(packet))).collect();
-    whole.extend(script);
-    whole.sort_by_key(|(at, _)| *at); // stable: a packet comes before what a program does then
-    (whole, net.client_output)
+    note_deliveries(&mut net, &mut script);
+    (script, net.client_output)
 }
 
 /// Lets a new client live through a script; `extra` are moments at which the driver calls though
