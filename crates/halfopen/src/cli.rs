@@ -1,11 +1,13 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use anstream::ColorChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Reproduces and diagnoses connections that one side, or a box between, has forgotten.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(version, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -14,11 +16,10 @@ pub(crate) struct Cli {
     pub(crate) color: Color,
 }
 
-const EXIT_CODES: &str = "Exit code: 0 nothing found, 1 something found, 2 failed.";
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Diagnose(Diagnose),
+    Reproduce(Reproduce),
 }
 
 /// Says why connections in a packet capture failed, and which frames show it.
@@ -30,7 +31,7 @@ pub(crate) struct Diagnose {
     /// Several files are taken for a rotation if they follow each other in time, and for captures
     /// at different points of the path if they overlap.
     #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<std::path::PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// How to print the report.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -57,6 +58,36 @@ impl Diagnose {
         if self.json { Format::Json } else { self.format }
     }
 }
+
+/// Runs a scenario in virtual time, and diagnoses what its client sees.
+#[derive(Debug, Args)]
+#[command(after_help = REPRODUCE_HELP)]
+pub(crate) struct Reproduce {
+    /// A scenario that ships, by its name, or a TOML file; `incident` if there is none.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: Option<String>,
+    /// Name the scenarios that ship.
+    #[arg(long, conflicts_with_all = ["scenario", "seed", "captures", "json"])]
+    pub(crate) list: bool,
+    /// Where all chance comes from, instead of the scenario's own seed.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Write a capture of each place on the path to this folder; no file is overwritten.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) captures: Option<PathBuf>,
+    /// Print for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const REPRODUCE_HELP: &str = "\
+Examples:
+  halfopen reproduce
+  halfopen reproduce firewall-drops-silently
+  halfopen reproduce my-path.toml --seed 7 --captures run7
+
+Exit code: 0 the diagnosis says what happened and what the scenario expects, 1 it does not,
+2 failed.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {

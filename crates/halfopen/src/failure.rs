@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use halfopen_capture::pcap;
+use halfopen_core::scenario::DocumentError;
+use halfopen_sim::reproduce;
 
 /// Why the command could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,16 @@ pub(crate) enum Failure {
     Capture { input: String, error: pcap::Error },
     #[error("cannot write the report: {0}")]
     Write(io::Error),
+    #[error("there is no scenario `{0}`")]
+    NoScenario(String),
+    #[error("{file}: {error}")]
+    Scenario { file: String, text: String, error: DocumentError },
+    #[error("the scenario `{scenario}` cannot be run: {error}")]
+    Run { scenario: String, error: reproduce::Error },
+    #[error("`{}` is there already", .0.display())]
+    Exists(PathBuf),
+    #[error("cannot write `{}`: {error}", path.display())]
+    Save { path: PathBuf, error: io::Error },
 }
 
 impl Failure {
@@ -41,14 +53,23 @@ impl Failure {
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Directory(path) => {
-                return Some(format!("name the captures in it: {}/*.pcap", path.display()));
+                return Some(format!("name the files in it: {}/*", path.display()));
             }
+            Self::NoScenario(_) => {
+                "`halfopen reproduce --list` names those that ship; a file is named with its ending"
+            }
+            Self::Exists(_) => "no capture is overwritten: name another folder",
             Self::Permission(_) => {
                 "captures made by root belong to root: change their owner, or use sudo"
             }
             Self::StdinTwice => "it can be read once; write one of the captures to a file",
             Self::Capture { error, .. } => return hint_for_capture(error),
-            Self::Missing(_) | Self::Open { .. } | Self::Write(_) => return None,
+            Self::Missing(_)
+            | Self::Open { .. }
+            | Self::Write(_)
+            | Self::Scenario { .. }
+            | Self::Run { .. }
+            | Self::Save { .. } => return None,
         };
         Some(hint.to_owned())
     }

@@ -8,6 +8,7 @@ mod diagnose;
 mod failure;
 mod output;
 mod report;
+mod reproduce;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     cli.color.choice().write_global();
     let outcome = match cli.verb {
         Verb::Diagnose(order) => diagnose::run(&order),
+        Verb::Reproduce(order) => reproduce::run(&order),
     };
     match outcome {
         Ok(Outcome::Clear) => ExitCode::SUCCESS,

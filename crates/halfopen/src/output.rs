@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
+use halfopen_core::scenario::DocumentError;
+
 use crate::failure::Failure;
 
 /// A heading, or the word that matters in a line.
@@ -29,11 +31,30 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 
 /// Says what went wrong, and what to do about it.
 pub(crate) fn complain(failure: &Failure) {
-    let mut text = format!("{BAD}error{BAD:#}: {failure}\n");
+    let mut text = if let Failure::Scenario { file, text, error } = failure {
+        show_in_text(file, text, error)
+    } else {
+        format!("{BAD}error{BAD:#}: {failure}\n")
+    };
     if let Some(hint) = failure.hint() {
         let _ = writeln!(text, " {BOLD}hint{BOLD:#}: {hint}");
     }
     let mut stderr = anstream::AutoStream::auto(io::stderr().lock());
     // There is nobody left to tell that standard error is closed.
     drop(stderr.write_all(text.as_bytes()));
+}
+
+/// Shows the place in a text where something is wrong.
+fn show_in_text(file: &str, text: &str, error: &DocumentError) -> String {
+    let span = (file, error.span.clone());
+    let config = ariadne::Config::default().with_index_type(ariadne::IndexType::Byte);
+    let report = ariadne::Report::build(ariadne::ReportKind::Error, span.clone())
+        .with_config(config)
+        .with_message(&error.message)
+        .with_label(ariadne::Label::new(span).with_message("here"))
+        .finish();
+    let mut bytes = Vec::new();
+    let written = report.write((file, ariadne::Source::from(text)), &mut bytes);
+    written.expect("a vector takes all that is written");
+    String::from_utf8_lossy(&bytes).into_owned()
 }

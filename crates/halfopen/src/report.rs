@@ -11,7 +11,8 @@ use halfopen_core::verdict::Verdict;
 use serde::Serialize;
 
 pub(crate) use text::text;
-use value::{At, Seconds};
+use value::At;
+pub(crate) use value::Seconds;
 
 /// The version of the report's form. Fields may be added within one.
 const FORMAT: u32 = 1;

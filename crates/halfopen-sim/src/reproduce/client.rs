@@ -102,6 +102,8 @@ pub(super) async fn run(config: scenario::Client, server: SocketAddr, log: Log<R
             crate::spawn(Arc::clone(&client).work(burst, Arc::clone(&turn)));
         }
     }
+    // The program lives on after its last burst, and so does its pool.
+    core::future::pending::<()>().await;
 }
 
 struct Client {

@@ -46,9 +46,12 @@ impl Seconds {
 }
 
 impl fmt::Display for Seconds {
-    /// Writes it as a person would say it: `9.5 s`, `350 s`.
+    /// Writes it as a person would say it: `0.4 ms`, `9.5 s`, `350 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let secs = self.0.as_secs_f64();
+        if secs < 1.0 {
+            return write!(f, "{:.1} ms", secs * 1e3);
+        }
         let digits = usize::from(secs < 100.0);
         write!(f, "{secs:.digits$} s")
     }

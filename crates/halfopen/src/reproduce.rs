@@ -1,0 +1,51 @@
+//! `halfopen reproduce`: runs a scenario, tells what happened at each place, and holds a blind
+//! diagnosis of the client's capture against the truth.
+
+mod captures;
+mod packets;
+mod script;
+mod timeline;
+mod trial;
+
+use core::fmt::Write as _;
+
+use halfopen_core::scenario::Scenario;
+use halfopen_sim::reproduce::reproduce;
+
+use crate::Outcome;
+use crate::cli::Reproduce;
+use crate::failure::Failure;
+use crate::output::{self, BOLD};
+use trial::Trial;
+
+/// The scenario that runs when none is named.
+const DEFAULT: &str = "incident";
+
+pub(crate) fn run(order: &Reproduce) -> Result<Outcome, Failure> {
+    if order.list {
+        output::print(&list())?;
+        return Ok(Outcome::Clear);
+    }
+    let scenario = script::load(order.scenario.as_deref().unwrap_or(DEFAULT))?;
+    let seed = order.seed.unwrap_or(scenario.seed);
+    let run = reproduce(&scenario, seed)
+        .map_err(|error| Failure::Run { scenario: scenario.name.clone(), error })?;
+    let files = match &order.captures {
+        Some(folder) => captures::write(folder, &run.sights)?,
+        None => Vec::new(),
+    };
+    let trial = Trial::new(&scenario, seed, &run, files);
+    output::print(&if order.json { trial.json() } else { trial.text() })?;
+    Ok(if trial.verdict_is_true() { Outcome::Clear } else { Outcome::Found })
+}
+
+/// Names the scenarios that ship.
+fn list() -> String {
+    let width = Scenario::names().map(str::len).max().unwrap_or(0);
+    let mut text = String::new();
+    for name in Scenario::names() {
+        let title = Scenario::shipped(name).map_or(String::new(), |scenario| scenario.title);
+        let _ = writeln!(text, "{BOLD}{name:width$}{BOLD:#}  {title}");
+    }
+    text
+}

@@ -1,0 +1,242 @@
+//! The verdict on trial: what a blind diagnosis says, what really happened, what was expected.
+
+use core::fmt::Write as _;
+use std::slice;
+
+use halfopen_capture::{Limits, PathReport, Points, Source};
+use halfopen_core::cause::{Cause, Culprit, Harm, Mechanism};
+use halfopen_core::scenario::{Expectation, Scenario};
+use halfopen_core::time::{Duration, Instant};
+use halfopen_sim::reproduce::{Reproduction, Truth};
+use serde::Serialize;
+
+use super::timeline::{self, Line};
+use crate::output::{BAD, BOLD, DIM, GOOD};
+use crate::report::{self, Report, Seconds};
+
+/// Time without a line that is worth a line.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Lines beyond this many are left out of the text.
+const LINES_MAX: usize = 200;
+
+/// A run, and the verdict on it.
+#[derive(Debug)]
+pub(super) struct Trial {
+    scenario: Scenario,
+    seed: u64,
+    requests: usize,
+    timeline: Vec<Line>,
+    report: Report,
+    /// What the diagnosis says; `None` if it saw no path.
+    verdict: Option<Said>,
+    truth: Said,
+    expected: Said,
+    files: Vec<String>,
+}
+
+/// What is said of a path, by whomever. What is left open is `None`.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Said {
+    cause: Cause,
+    mechanism: Option<Mechanism>,
+    culprit: Option<Culprit>,
+    harm: Harm,
+    failures: u64,
+}
+
+impl Trial {
+    /// Diagnoses the client's capture, and nothing else.
+    pub(super) fn new(
+        scenario: &Scenario,
+        seed: u64,
+        run: &Reproduction,
+        files: Vec<String>,
+    ) -> Self {
+        let client = run.sights.first().expect("the client is always watched");
+        let mut points = Points::new(Limits::default(), seed);
+        let source = Source::open(client.capture.as_slice());
+        let summary =
+            points.read(0, &client.place, source.expect("the simulator writes whole files"));
+        let name = files.first().cloned().unwrap_or_else(|| client.place.clone());
+        let report = Report::new(&[name], slice::from_ref(&summary), &points);
+        let mut paths = points.diagnose().paths.into_iter();
+        Self {
+            seed,
+            requests: run.requests.len(),
+            timeline: timeline::tell(scenario, run),
+            report,
+            verdict: paths.find(|path| path.server == run.server).map(|path| Said::by(&path)),
+            truth: run.truth(scenario).into(),
+            expected: scenario.expect.into(),
+            files,
+            scenario: scenario.clone(),
+        }
+    }
+
+    /// Tells whether the diagnosis says what happened, and what was to happen did.
+    pub(super) fn verdict_is_true(&self) -> bool {
+        self.verdict
+            .is_some_and(|verdict| verdict.agrees(&self.truth) && verdict.agrees(&self.expected))
+    }
+
+    /// Tells it to people.
+    pub(super) fn text(&self) -> String {
+        let Self { scenario, seed, .. } = self;
+        let mut text = format!("{BOLD}{}{BOLD:#}\n", scenario.title);
+        let _ = writeln!(text, "{}\n", textwrap::fill(&scenario.about.replace('\n', " "), 100));
+        self.tell_timeline(&mut text);
+        let _ = writeln!(
+            text,
+            "\n{BOLD}The diagnosis, from the client's capture alone:{BOLD:#}\n\n{}",
+            report::text(&self.report)
+        );
+        self.tell_verdict(&mut text);
+        for file in &self.files {
+            let _ = writeln!(text, "wrote {file}");
+        }
+        let _ = writeln!(
+            text,
+            "{DIM}{} of virtual time, {} requests, seed {seed}{DIM:#}",
+            Seconds(scenario.length),
+            self.requests
+        );
+        text
+    }
+
+    fn tell_timeline(&self, text: &mut String) {
+        let width = self.timeline.iter().map(|line| line.place.chars().count()).max();
+        let width = width.unwrap_or(0).max("where".len());
+        let _ = writeln!(text, "  {DIM}{:>12}  {:width$}  what{DIM:#}", "seconds", "where");
+        let mut last = Instant::EPOCH;
+        for line in self.timeline.iter().take(LINES_MAX) {
+            let since = line.at.saturating_since(last);
+            if since >= PAUSE {
+                let _ = writeln!(
+                    text,
+                    "  {DIM}{:>12}  {} without an event{DIM:#}",
+                    "…",
+                    Seconds(since)
+                );
+            }
+            let at = line.at.saturating_since(Instant::EPOCH).as_secs_f64();
+            let _ = writeln!(text, "  {at:>12.4}  {:width$}  {}", line.place, line.what);
+            last = line.at;
+        }
+        if let Some(more) = self.timeline.len().checked_sub(LINES_MAX).filter(|&more| more > 0) {
+            let _ = writeln!(text, "  {DIM}… {more} lines more; --json has them all{DIM:#}");
+        }
+    }
+
+    fn tell_verdict(&self, text: &mut String) {
+        let verdict = self.verdict.map_or("no connection was seen".to_owned(), Said::words);
+        let _ = writeln!(text, "verdict   {verdict}");
+        let _ = writeln!(text, "truth     {}", self.truth.words());
+        let _ = writeln!(text, "expected  {}", self.expected.words());
+        let truth = self.verdict.is_some_and(|verdict| verdict.agrees(&self.truth));
+        let _ = match (truth, self.verdict_is_true()) {
+            (true, true) => writeln!(text, "{GOOD}The verdict is the truth.{GOOD:#}\n"),
+            (true, false) => writeln!(
+                text,
+                "{BAD}The verdict is the truth, but not what the scenario expects.{BAD:#}\n"
+            ),
+            (false, _) => writeln!(text, "{BAD}The verdict is not the truth.{BAD:#}\n"),
+        };
+    }
+
+    /// Tells it to programs.
+    pub(super) fn json(&self) -> String {
+        let json = Json {
+            format: 1,
+            scenario: &self.scenario.name,
+            title: &self.scenario.title,
+            seed: self.seed,
+            length_s: Seconds(self.scenario.length),
+            requests: self.requests,
+            timeline: self.timeline.iter().map(JsonLine::of).collect(),
+            captures: &self.files,
+            report: &self.report,
+            verdict: self.verdict,
+            truth: self.truth,
+            expected: self.expected,
+            verdict_is_true: self.verdict_is_true(),
+        };
+        let text = serde_json::to_string_pretty(&json).expect("it has no map and no odd key");
+        text + "\n"
+    }
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    format: u32,
+    scenario: &'a str,
+    title: &'a str,
+    seed: u64,
+    length_s: Seconds,
+    requests: usize,
+    timeline: Vec<JsonLine<'a>>,
+    captures: &'a [String],
+    report: &'a Report,
+    verdict: Option<Said>,
+    truth: Said,
+    expected: Said,
+    verdict_is_true: bool,
+}
+
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    at_ns: u64,
+    place: &'a str,
+    what: &'a str,
+}
+
+impl<'a> JsonLine<'a> {
+    fn of(line: &'a Line) -> Self {
+        Self { at_ns: line.at.as_nanos(), place: &line.place, what: &line.what }
+    }
+}
+
+impl Said {
+    fn by(path: &PathReport) -> Self {
+        let known = Some(path.culprit).filter(|culprit| *culprit != Culprit::Unknown);
+        let &PathReport { cause, mechanism, harm, failures, .. } = path;
+        Self { cause, mechanism, culprit: known, harm, failures }
+    }
+
+    /// Tells whether both say the same, as far as both say anything.
+    fn agrees(&self, other: &Self) -> bool {
+        fn open<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+            one.is_none() || other.is_none() || one == other
+        }
+        self.cause == other.cause
+            && self.harm == other.harm
+            && self.failures == other.failures
+            && open(self.mechanism, other.mechanism)
+            && open(self.culprit, other.culprit)
+    }
+
+    fn words(self) -> String {
+        let mut text = format!("cause {}", self.cause);
+        if let Some(mechanism) = self.mechanism {
+            let _ = write!(text, ", mechanism {mechanism}");
+        }
+        if let Some(culprit) = self.culprit {
+            let _ = write!(text, ", culprit {culprit}");
+        }
+        let _ = write!(text, ", harm {}, failures {}", self.harm, self.failures);
+        text
+    }
+}
+
+impl From<Truth> for Said {
+    fn from(truth: Truth) -> Self {
+        let Truth { cause, mechanism, culprit, harm, failures } = truth;
+        Self { cause, mechanism, culprit, harm, failures }
+    }
+}
+
+impl From<Expectation> for Said {
+    fn from(expected: Expectation) -> Self {
+        let Expectation { cause, mechanism, culprit, harm, failures } = expected;
+        Self { cause, mechanism, culprit, harm, failures: failures.into() }
+    }
+}

@@ -1,0 +1,131 @@
+//! The command reproduces what it says, and its diagnosis of it is the truth.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use assert_cmd::cargo::cargo_bin;
+use halfopen_core::scenario::Scenario;
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn reproduce(args: &[&str]) -> Output {
+    let mut command = Command::new(cargo_bin("halfopen"));
+    command.current_dir(root()).arg("reproduce").args(args).env_remove("CLICOLOR_FORCE");
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// Writes a scenario of its own for one test.
+fn scenario(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    fs::write(&path, text).unwrap();
+    (folder, path.to_str().unwrap().to_owned())
+}
+
+#[track_caller]
+fn assert_fails(args: &[&str], why: &[&str]) {
+    let output = reproduce(args);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(text(&output.stdout), "");
+    for why in why {
+        assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn the_blind_verdict_on_every_scenario_is_the_truth() {
+    for name in Scenario::names() {
+        let output = reproduce(&["--json", name]);
+        let trial: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let said = |who: &str| trial[who].to_string();
+        assert_eq!(
+            (output.status.code(), &trial["verdict_is_true"]),
+            (Some(0), &Value::Bool(true)),
+            "{name}: verdict {}, truth {}, expected {}",
+            said("verdict"),
+            said("truth"),
+            said("expected")
+        );
+    }
+}
+
+#[test]
+fn without_a_name_the_incident_runs() {
+    insta::assert_snapshot!(text(&reproduce(&[]).stdout));
+}
+
+#[test]
+fn a_silent_firewall_is_told_like_this() {
+    insta::assert_snapshot!(text(&reproduce(&["firewall-drops-silently"]).stdout));
+}
+
+#[test]
+fn the_scenarios_that_ship_are_listed() {
+    let output = reproduce(&["--list"]);
+    for name in Scenario::names() {
+        assert!(text(&output.stdout).contains(name), "{name}");
+    }
+}
+
+#[test]
+fn captures_are_written_once_and_can_be_diagnosed() {
+    let folder = tempfile::tempdir().unwrap();
+    let captures = folder.path().join("run").to_str().unwrap().to_owned();
+    assert_eq!(reproduce(&["incident", "--captures", &captures]).status.code(), Some(0));
+    let client = format!("{captures}/0-client.pcapng");
+    let diagnosis =
+        Command::new(cargo_bin("halfopen")).args(["diagnose", "--json", &client]).output().unwrap();
+    let report: Value = serde_json::from_slice(&diagnosis.stdout).unwrap();
+    assert_eq!(report["paths"][0]["cause"], "idle-expiry");
+    assert_eq!(report["paths"][0]["failures"], 2);
+
+    let before = fs::read(&client).unwrap();
+    assert_fails(&["table-flushed", "--captures", &captures], &["is there already"]);
+    assert_eq!(fs::read(&client).unwrap(), before);
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    let run = || reproduce(&["packet-loss", "--seed", "7"]).stdout;
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn a_verdict_that_is_not_what_was_expected_shows_in_the_exit_code() {
+    let incident = Scenario::text("incident").unwrap();
+    let (_folder, path) = scenario(&incident.replace("failures = 2", "failures = 3"));
+    let output = reproduce(&[&path]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("not what the scenario expects"));
+}
+
+#[test]
+fn an_unknown_key_is_shown_where_it_stands() {
+    let incident = Scenario::text("incident").unwrap();
+    let (_folder, path) = scenario(&incident.replace("requests = 10", "request = 10"));
+    assert_fails(&[&path], &["unknown field `request`", "mine.toml:", "request = 10"]);
+}
+
+#[test]
+fn a_bad_number_is_shown_where_it_stands() {
+    let incident = Scenario::text("incident").unwrap();
+    let (_folder, path) = scenario(&incident.replace("requests = 10", "requests = 0"));
+    assert_fails(&[&path], &["0 is not from 1 to", "mine.toml:", "requests = 0"]);
+}
+
+#[test]
+fn a_scenario_that_is_not_there_is_named() {
+    assert_fails(&["incidnt"], &["there is no scenario `incidnt`", "--list"]);
+    assert_fails(&["nowhere.toml"], &["there is no file `nowhere.toml`"]);
+    assert_fails(&["scenarios"], &["`scenarios` is a directory"]);
+}
