@@ -37,16 +37,42 @@ pub fn pseudo_header(src: IpAddr, dst: IpAddr, protocol: u8, length: usize) -> u
 ///
 /// Both must have the same even length and start at an even offset of what the checksum covers.
 #[must_use]
+#[inline]
 pub fn update(checksum: u16, old: &[u8], new: &[u8]) -> u16 {
-    debug_assert_eq!(old.len(), new.len());
-    let mut total = u64::from(!checksum);
-    for (old, new) in old.chunks_exact(2).zip(new.chunks_exact(2)) {
-        total += u64::from(!u16::from_be_bytes([old[0], old[1]]));
-        total += u64::from(u16::from_be_bytes([new[0], new[1]]));
-    }
-    !fold(total)
+    Change::of(old, new).apply(checksum)
 }
 
+/// What a change of some bytes does to every checksum that covers them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change(u64);
+
+impl Change {
+    /// No change.
+    pub(super) const NONE: Self = Self(0);
+
+    /// Returns the change from `old` to `new` bytes; see [`update`] for what they must be.
+    #[inline]
+    pub(super) fn of(old: &[u8], new: &[u8]) -> Self {
+        debug_assert_eq!(old.len(), new.len());
+        let word = |bytes: &[u8]| u16::from_be_bytes([bytes[0], bytes[1]]);
+        let words = old.chunks_exact(2).zip(new.chunks_exact(2));
+        Self(words.map(|(old, new)| u64::from(!word(old)) + u64::from(word(new))).sum())
+    }
+
+    /// Returns this change and another.
+    #[inline]
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+
+    /// Returns a checksum corrected for the change.
+    #[inline]
+    pub(super) fn apply(self, checksum: u16) -> u16 {
+        !fold(u64::from(!checksum) + self.0)
+    }
+}
+
+#[inline]
 fn fold(mut total: u64) -> u16 {
     while let high @ 1.. = total >> 16 {
         total = (total & 0xffff) + high;

@@ -3,8 +3,7 @@
 use core::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::flow::Protocol;
-use crate::wire::checksum;
+use crate::wire::checksum::{self, Change};
 use crate::wire::view::{ICMP, ICMP_V6, Layout, Malformed, TCP, UDP, View};
 
 /// One whole IP packet. Its headers were checked when it was made; its checksums hold as far as
@@ -116,38 +115,38 @@ impl Packet {
     }
 
     fn set_end(&mut self, end: End, to: SocketAddr) {
-        self.set_address(end, to.ip());
-        let ported = matches!(self.view().protocol(), Protocol::Tcp | Protocol::Udp);
-        if ported && self.view().ports().is_some() {
-            let at = usize::from(self.layout.transport) + if end == End::Src { 0 } else { 2 };
-            match self.transport_checksum_at() {
-                Some(sum_at) => self.rewrite_transport(at, &to.port().to_be_bytes(), sum_at),
-                None => self.bytes[at..at + 2].copy_from_slice(&to.port().to_be_bytes()),
-            }
+        let sum_at = self.transport_checksum_at();
+        let change = self.set_address(end, to.ip()).and(self.set_port(end, to.port()));
+        // ICMP for IPv4 has no pseudo-header (RFC 792), for IPv6 it has (RFC 4443 section 2.3).
+        if let Some(sum_at) = sum_at.filter(|_| self.layout.protocol != ICMP) {
+            self.correct_transport_sum(change, sum_at);
         }
     }
 
-    fn set_address(&mut self, end: End, address: IpAddr) {
-        let sum_at = self.transport_checksum_at().filter(|_| self.layout.protocol != ICMP);
+    fn set_address(&mut self, end: End, address: IpAddr) -> Change {
         match (self.layout.v6, address) {
             (false, IpAddr::V4(address)) => {
                 let at = if end == End::Src { 12 } else { 16 };
-                if let Some(sum_at) = sum_at {
-                    self.update_transport_sum(at, &address.octets(), sum_at);
-                }
-                self.rewrite_covered(at, &address.octets(), 10);
+                let change = self.overwrite(at, &address.octets());
+                self.correct_sum(change, 10);
+                change
             }
             (true, IpAddr::V6(address)) => {
-                let at = if end == End::Src { 8 } else { 24 };
-                match sum_at {
-                    Some(sum_at) => self.rewrite_transport(at, &address.octets(), sum_at),
-                    None => self.bytes[at..at + 16].copy_from_slice(&address.octets()),
-                }
+                self.overwrite(if end == End::Src { 8 } else { 24 }, &address.octets())
             }
             (false, IpAddr::V6(_)) | (true, IpAddr::V4(_)) => {
                 panic!("an address of another family than the packet's")
             }
         }
+    }
+
+    /// Sets a port, if the packet has ports to be read.
+    fn set_port(&mut self, end: End, port: u16) -> Change {
+        if self.view().ports().is_none() {
+            return Change::NONE;
+        }
+        let at = usize::from(self.layout.transport) + if end == End::Src { 0 } else { 2 };
+        self.overwrite(at, &port.to_be_bytes())
     }
 
     fn set_quoted_end(&mut self, end: End, to: SocketAddr) {
@@ -170,27 +169,34 @@ impl Packet {
 
     /// Overwrites bytes that the checksum at `sum_at` covers. `new` has an even length.
     fn rewrite_covered(&mut self, at: usize, new: &[u8], sum_at: usize) {
-        let old = u16::from_be_bytes([self.bytes[sum_at], self.bytes[sum_at + 1]]);
-        let sum = checksum::update(old, &self.bytes[at..at + new.len()], new);
+        let change = self.overwrite(at, new);
+        self.correct_sum(change, sum_at);
+    }
+
+    /// Overwrites bytes and leaves the checksums that cover them to be corrected.
+    #[inline]
+    fn overwrite(&mut self, at: usize, new: &[u8]) -> Change {
+        let bytes = &mut self.bytes[at..at + new.len()];
+        let change = Change::of(bytes, new);
+        bytes.copy_from_slice(new);
+        change
+    }
+
+    #[inline]
+    fn correct_sum(&mut self, change: Change, sum_at: usize) -> u16 {
+        let sum = change.apply(u16::from_be_bytes([self.bytes[sum_at], self.bytes[sum_at + 1]]));
         self.bytes[sum_at..sum_at + 2].copy_from_slice(&sum.to_be_bytes());
-        self.bytes[at..at + new.len()].copy_from_slice(new);
+        sum
     }
 
-    fn rewrite_transport(&mut self, at: usize, new: &[u8], sum_at: usize) {
-        self.update_transport_sum(at, new, sum_at);
-        self.bytes[at..at + new.len()].copy_from_slice(new);
-    }
-
-    fn update_transport_sum(&mut self, at: usize, new: &[u8], sum_at: usize) {
+    fn correct_transport_sum(&mut self, change: Change, sum_at: usize) {
         if self.is_unchecked_udp(sum_at) {
             return;
         }
-        let old = u16::from_be_bytes([self.bytes[sum_at], self.bytes[sum_at + 1]]);
-        let mut sum = checksum::update(old, &self.bytes[at..at + new.len()], new);
+        let sum = self.correct_sum(change, sum_at);
         if sum == 0 && self.layout.protocol == UDP {
-            sum = 0xffff; // RFC 768: a computed zero is sent as all ones
+            self.bytes[sum_at..sum_at + 2].fill(0xff); // RFC 768: zero is sent as all ones
         }
-        self.bytes[sum_at..sum_at + 2].copy_from_slice(&sum.to_be_bytes());
     }
 
     fn is_unchecked_udp(&self, sum_at: usize) -> bool {
@@ -198,6 +204,7 @@ impl Packet {
     }
 
     /// Returns where the transport checksum is, if its header is there.
+    #[inline]
     fn transport_checksum_at(&self) -> Option<usize> {
         let offset = match self.layout.protocol {
             TCP => 16,
