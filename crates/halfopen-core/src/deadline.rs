@@ -112,6 +112,7 @@ impl<const CLASSES: usize> Deadlines<CLASSES> {
         }
     }
 
+    #[inline]
     fn unlink(&mut self, index: usize) {
         let Node { prev, next, .. } = self.nodes[index];
         self.nodes[prev as usize].next = next;
@@ -121,6 +122,7 @@ impl<const CLASSES: usize> Deadlines<CLASSES> {
         self.nodes[index].next = own;
     }
 
+    #[inline]
     fn link_before(&mut self, next: usize, index: usize) {
         let prev = self.nodes[next].prev;
         let own = number(index);
