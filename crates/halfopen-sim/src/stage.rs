@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use halfopen_core::hop::{Command, Event, Hop as _, Output, Side};
+use halfopen_core::hop::{Command, Hop as _, Output, Side};
 use halfopen_core::path::Path;
 use halfopen_core::tap::Tap;
 use halfopen_core::tcp;
@@ -168,9 +168,7 @@ impl Stage {
         if self.touched.is_empty() {
             self.wake_driver();
         }
-        if self.hosts[host].touch() {
-            self.touched.push_back(host);
-        }
+        self.touch_quietly(host);
     }
 
     pub(crate) fn panicked(&mut self, panic: Panic) {
@@ -178,11 +176,13 @@ impl Stage {
         self.wake_driver();
     }
 
-    /// Carries what hosts have to say until nothing more happens at this instant, and hands over
-    /// who is to be woken for it; `woken` must be empty.
-    pub(crate) fn settle(&mut self, now: Instant, woken: &mut Vec<Waker>) {
+    /// Carries what hosts have to say until nothing more happens at this instant or no rounds are
+    /// left, of which each host takes one, and hands over who is to be woken for it; `woken` must
+    /// be empty.
+    pub(crate) fn settle(&mut self, now: Instant, rounds: &mut u64, woken: &mut Vec<Waker>) {
         self.now = now;
-        while let Some(host) = self.touched.pop_front() {
+        while let Some(host) = self.touched.pop_front_if(|_| *rounds > 0) {
+            *rounds -= 1;
             self.drain_host(now, host);
         }
         core::mem::swap(&mut self.woken, woken);
@@ -195,16 +195,17 @@ impl Stage {
             self.paths[path.0].command(now, hop, command);
             self.drain_path(now, path);
         }
-        while let Some(machine) = self.agenda.pop_due(now) {
-            match machine {
-                Machine::Path(index) => {
+        for _ in 0..self.agenda.count_due(now) {
+            match self.agenda.pop_first() {
+                Some(Machine::Path(index)) => {
                     self.paths[index].handle_timeout(now);
                     self.drain_path(now, PathId(index));
                 }
-                Machine::Host(index) => {
+                Some(Machine::Host(index)) => {
                     self.hosts[index].tcp.handle_timeout(now);
                     self.touch_quietly(index);
                 }
+                None => break,
             }
         }
     }
@@ -282,14 +283,10 @@ impl Stage {
                         None => self.journal.unroutable(),
                     }
                 }
-                Output::Event(event) => self.note(path, event),
+                Output::Event(event) => self.journal.note(path, event),
             }
         }
         self.reschedule_path(path);
-    }
-
-    fn note(&mut self, path: PathId, event: Event) {
-        self.journal.note(path, event);
     }
 
     fn reschedule_path(&mut self, path: PathId) {

@@ -34,7 +34,7 @@ pub struct Config {
     pub limit: Duration,
     /// How many events of hops are kept until they are [taken](World::take_events).
     pub events_max: usize,
-    /// How often packets may be carried at one instant before the world counts as
+    /// How often hosts may put out packets at one instant, all together, before the world counts as
     /// [stuck](Error::Stuck).
     pub rounds_max: u64,
 }

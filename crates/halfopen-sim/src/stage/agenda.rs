@@ -35,14 +35,16 @@ impl Agenda {
         }
     }
 
-    /// Takes out the first machine that is due by `now`; it is set again when it has been run.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Machine> {
-        let &(at, machine) = self.order.first()?;
-        if at > now {
-            return None;
-        }
-        self.set(machine, None);
+    /// Takes out the machine that is due first; it is set again when it has been run.
+    pub(super) fn pop_first(&mut self) -> Option<Machine> {
+        let (_, machine) = self.order.pop_first()?;
+        *self.slot(machine) = None;
         Some(machine)
+    }
+
+    /// Returns how many machines are due by `now`.
+    pub(super) fn count_due(&self, now: Instant) -> usize {
+        self.order.iter().take_while(|&&(at, _)| at <= now).count()
     }
 
     /// Returns the earliest deadline.

@@ -33,8 +33,8 @@ pub(super) struct Driver<'w> {
     seen: Option<Instant>,
     /// When a host or a hop last did something.
     active: Instant,
-    /// How often packets were carried at this instant.
-    rounds: u64,
+    /// How many more rounds there may be at this instant.
+    rounds_left: u64,
     /// Room for who is to be woken.
     woken: Vec<Waker>,
 }
@@ -44,7 +44,7 @@ impl<'w> Driver<'w> {
     pub(super) fn new(shared: &'w Shared, config: &'w Config) -> Self {
         let clock = Clock::new(shared.start());
         let active = clock.now();
-        Self { shared, config, clock, seen: None, active, rounds: 0, woken: Vec::new() }
+        Self { shared, config, clock, seen: None, active, rounds_left: 0, woken: Vec::new() }
     }
 
     /// Lets time pass until the program is done or `until` comes.
@@ -80,7 +80,7 @@ impl<'w> Driver<'w> {
         let moved = self.seen != now;
         if moved {
             self.seen = now;
-            self.rounds = 0;
+            self.rounds_left = self.config.rounds_max;
             cx.waker().wake_by_ref();
         }
         moved
@@ -90,14 +90,11 @@ impl<'w> Driver<'w> {
     fn turn<T>(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<Ending<T>> {
         let mut now = self.clock.now();
         loop {
-            self.rounds += 1;
-            if self.rounds > self.config.rounds_max {
-                return Poll::Ready(Ending::Failed(Error::Stuck {
-                    seed: self.config.seed,
-                    at: now,
-                }));
-            }
             let due = self.carry(now);
+            if self.rounds_left == 0 {
+                let seed = self.config.seed;
+                return Poll::Ready(Ending::Failed(Error::Stuck { seed, at: now }));
+            }
             if !self.woken.is_empty() {
                 self.active = now;
                 self.woken.drain(..).for_each(Waker::wake);
@@ -118,7 +115,7 @@ impl<'w> Driver<'w> {
                 Approach::Arrived => {
                     now = target;
                     self.seen = Some(now);
-                    self.rounds = 0;
+                    self.rounds_left = self.config.rounds_max;
                 }
             }
         }
@@ -127,7 +124,8 @@ impl<'w> Driver<'w> {
     /// Carries packets and returns when something is next due.
     fn carry(&mut self, now: Instant) -> Option<Instant> {
         let mut stage = self.shared.lock();
-        stage.settle(now, &mut self.woken);
+        self.rounds_left = self.rounds_left.saturating_sub(1);
+        stage.settle(now, &mut self.rounds_left, &mut self.woken);
         stage.deadline()
     }
 

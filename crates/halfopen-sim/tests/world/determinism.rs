@@ -72,6 +72,17 @@ fn one_seed_makes_byte_identical_captures_at_every_place() {
 }
 
 #[test]
+fn what_is_sent_arrives_whole_over_rough_links_of_fifty_seeds() {
+    for seed in 0..50 {
+        let scene = Scene::with_link(seed, OnOrphan::Reset, rough());
+        let Scene { mut world, client, .. } = scene;
+        let payload = (0..=255).cycle().take(100_000).collect();
+        // An error names the seed.
+        world.run(async { client.spawn(exchange(payload)).await.unwrap() }).unwrap();
+    }
+}
+
+#[test]
 fn the_capture_at_a_host_is_that_of_the_gap_next_to_it() {
     let Scene { mut world, path, client, .. } = Scene::new(OnOrphan::Reset);
     let config = tap::Config::default();

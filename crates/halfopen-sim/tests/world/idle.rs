@@ -3,15 +3,19 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use halfopen_core::gateway::{Gateway, GatewayConfig};
 use halfopen_core::hop::{Command, Demise, EventKind, Reaction};
 use halfopen_core::idle::OnOrphan;
+use halfopen_core::path::Path;
 use halfopen_core::tcp::Keepalive;
 use halfopen_core::time::Instant;
-use halfopen_sim::net::TcpStream;
+use halfopen_sim::host::HostConfig;
+use halfopen_sim::net::{TcpListener, TcpStream};
+use halfopen_sim::world::World;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::sleep;
 
-use crate::{Scene, seconds};
+use crate::{Scene, idle_policy, ip, seconds};
 
 /// Sends a request and reads the echo.
 async fn request(stream: &mut TcpStream) -> io::Result<()> {
@@ -127,4 +131,28 @@ fn a_flush_of_the_table_kills_a_connection_that_was_not_idle_for_long() {
         matches!(occurrence.event.kind, EventKind::Forgot { because: Demise::Flushed, .. })
     });
     assert_eq!(flushed.unwrap().event.at, at);
+}
+
+#[test]
+fn a_firewall_forgets_ipv6_as_it_does_ipv4() {
+    let mut world = World::from_seed(1);
+    let config = GatewayConfig::firewall(idle_policy(OnOrphan::Reset));
+    let firewall = Gateway::new(config, world.fork_rng()).unwrap();
+    let path = world.add_path(Path::new(vec![Box::new(firewall)]));
+    let client = HostConfig::new("client", [ip("2001:db8::7")]).inside(path);
+    let client = world.add_host(client);
+    let server = HostConfig::new("server", [ip("2001:db8:1::2")]).outside(path);
+    world.add_host(server).spawn(async {
+        let listener = TcpListener::bind("[::]:80").await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut read, mut write) = stream.split();
+        tokio::io::copy(&mut read, &mut write).await
+    });
+    let error = world.run_on(&client, async {
+        let mut stream = TcpStream::connect("server:80").await.unwrap();
+        request(&mut stream).await.unwrap();
+        sleep(seconds(351)).await;
+        request(&mut stream).await.unwrap_err()
+    });
+    assert_eq!(error.unwrap().kind(), ErrorKind::ConnectionReset);
 }
