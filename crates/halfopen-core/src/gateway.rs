@@ -5,6 +5,10 @@
 //! packet's fate, then carry it out. It is not a router and not a proxy: it knows two sides, and a
 //! connection passes through it between its two ends.
 //!
+//! Limits: a packet that is too long or whose time to live runs out vanishes without an ICMP error;
+//! fragments that come before the first of their packet are dropped, not kept; a packet between two
+//! inside ends passes the gateway twice and loses two from its time to live.
+//!
 //! The invariant: whatever a packet meets depends only on what was due before it, so a driver that
 //! is late, or that calls more often than it must, gets the same outputs in the same order.
 
