@@ -31,6 +31,8 @@ pub struct HostConfig {
 
 impl HostConfig {
     /// Returns a host with Linux's TCP that stands nowhere yet. Programs call it by `name`.
+    ///
+    /// The loopback addresses need not be given: every host has them.
     #[must_use]
     pub fn new(name: impl Into<String>, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let tcp = tcp::Config::linux(addresses.into_iter().collect());

@@ -87,7 +87,8 @@
 //! * `spawn_blocking`, threads and real I/O wait in real time, and when they are done is up to the
 //!   machine. The runtime has no I/O driver, so `tokio::net` panics.
 //! * A program that never waits stops time for all.
-//! * `std::time::Instant` shows real time; `tokio::time::Instant` shows the world's.
+//! * `std::time::Instant` shows real time; `tokio::time::Instant` shows the world's. Programs must
+//!   leave `tokio::time::{pause, resume, advance}` alone.
 //! * tokio's timers stand on whole milliseconds, rounded up; packets on nanoseconds.
 //! * Names are those of the world's hosts, and resolving takes no time. There are no UDP sockets.
 //! * A host's TCP is [`halfopen_core::tcp`], with the limits that it names. Hosts at the same end

@@ -259,6 +259,7 @@ impl Stage {
         self.hosts[from].show_sent(now, &packet);
         let dst = packet.view().dst();
         match self.hosts[from].route(&self.residents, dst) {
+            Route::Own => self.deliver(now, from, packet),
             Route::Host(to) => self.deliver(now, to, packet),
             Route::Path(path, side) => {
                 self.paths[path.0].handle_packet(now, side, packet);

@@ -2,7 +2,7 @@
 
 use core::ops::RangeInclusive;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::{Context, Poll, Waker};
 
 use halfopen_core::hop::Side;
@@ -14,6 +14,9 @@ use halfopen_core::wire::Packet;
 
 use crate::stage::End;
 use crate::world::PathId;
+
+/// What every host calls itself (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3).
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// A host as the stage keeps it.
 #[derive(Debug)]
@@ -41,7 +44,9 @@ struct Socket {
 /// Where a packet goes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// Straight to a host: itself, or one at the same end.
+    /// Back to the host itself.
+    Own,
+    /// Straight to a host at the same end.
     Host(usize),
     /// Into a path, at its side.
     Path(PathId, Side),
@@ -51,13 +56,15 @@ pub(crate) enum Route {
 
 impl Station {
     pub(crate) fn new(
-        tcp: tcp::Config,
+        mut tcp: tcp::Config,
         rng: Rng,
         ends: Vec<End>,
         routes: BTreeMap<IpAddr, End>,
     ) -> Self {
+        let addresses = tcp.addresses.clone();
+        tcp.addresses.extend(LOOPBACK);
         Self {
-            addresses: tcp.addresses.clone(),
+            addresses,
             ephemeral_ports: tcp.ephemeral_ports.clone(),
             tcp: tcp::Host::new(tcp, rng),
             ends,
@@ -74,11 +81,14 @@ impl Station {
         now: Instant,
         remote: SocketAddr,
     ) -> Result<ConnectionId, tcp::Error> {
-        let family = |address: &IpAddr| address.is_ipv4() == remote.is_ipv4();
-        if !self.addresses.iter().any(family) {
-            return Err(tcp::Error::NetworkUnreachable);
-        }
-        let id = self.tcp.connect(now, None, remote)?;
+        let source = if remote.ip().is_loopback() {
+            remote.ip()
+        } else {
+            let same_family = |address: &&IpAddr| address.is_ipv4() == remote.is_ipv4();
+            let source = self.addresses.iter().find(same_family).copied();
+            source.ok_or(tcp::Error::NetworkUnreachable)?
+        };
+        let id = self.tcp.connect(now, Some(SocketAddr::new(source, 0)), remote)?;
         self.sockets.insert(id, Socket::default());
         Ok(id)
     }
@@ -251,10 +261,12 @@ impl Station {
     /// Finds the way to `dst`: itself, a route that was given, a neighbour, a path with `dst` at
     /// its far end, or the first path.
     pub(super) fn route(&self, residents: &BTreeMap<(End, IpAddr), usize>, dst: IpAddr) -> Route {
+        if dst.is_loopback() || self.addresses.contains(&dst) {
+            return Route::Own;
+        }
         if let Some(&(path, side)) = self.routes.get(&dst) {
             return Route::Path(path, side);
         }
-        // A resident of the host's own end is a neighbour, or the host itself.
         if let Some(&host) = self.ends.iter().find_map(|&end| residents.get(&(end, dst))) {
             return Route::Host(host);
         }

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use halfopen_core::hop::{Hop, Output};
@@ -5,6 +6,7 @@ use halfopen_core::wire::Packet;
 use tokio::time::sleep;
 
 use super::*;
+use crate::net::{TcpListener, TcpStream};
 
 type Log = Arc<Mutex<Vec<(&'static str, u64)>>>;
 
@@ -161,4 +163,27 @@ fn a_command_reaches_its_hop_at_its_time() {
     world.command_at(Instant::from_nanos(1_234_567), path, 0, Command::Flush);
     world.run_until(Instant::from_nanos(2_000_000)).unwrap();
     assert_eq!(*log.lock().unwrap(), [("flushed", 1_234_567)]);
+}
+
+#[test]
+fn a_world_that_is_dropped_frees_everything_that_stood_in_it() {
+    let mut world = World::from_seed(1);
+    let address: IpAddr = [10, 0, 0, 1].into();
+    let host = world.add_host(HostConfig::new("host", [address]));
+    let connected = Arc::new(AtomicBool::new(false));
+    let connected_in_program = Arc::clone(&connected);
+    host.spawn(async move {
+        let listener = TcpListener::bind((address, 80)).await.unwrap();
+        let stream = TcpStream::connect((address, 80)).await.unwrap();
+        let accepted = listener.accept().await.unwrap();
+        connected_in_program.store(true, Ordering::Relaxed);
+        // Nobody else connects.
+        listener.accept().await.unwrap();
+        drop((stream, accepted));
+    });
+    world.run_until(Instant::EPOCH + Duration::from_secs(1)).unwrap();
+    assert!(connected.load(Ordering::Relaxed));
+    let stage = Arc::downgrade(&world.shared);
+    drop((world, host));
+    assert!(stage.upgrade().is_none());
 }

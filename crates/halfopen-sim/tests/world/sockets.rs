@@ -259,7 +259,10 @@ fn a_host_reaches_itself_and_its_neighbours_without_the_path() {
     let one = world.add_host(HostConfig::new("one", [ip("10.0.0.1")]).inside(path));
     let two = world.add_host(HostConfig::new("two", [ip("10.0.0.2")]).inside(path));
     echo(&one);
-    world.run_on(&one, TcpStream::connect("one:80")).unwrap().unwrap();
+    for name in ["one:80", "127.0.0.1:80", "10.0.0.1:80"] {
+        let stream = world.run_on(&one, TcpStream::connect(name)).unwrap().unwrap();
+        assert_eq!(stream.local_addr().unwrap().ip(), stream.peer_addr().unwrap().ip());
+    }
     world.run_on(&two, TcpStream::connect("one:80")).unwrap().unwrap();
 }
 
