@@ -138,7 +138,10 @@ impl Timeline {
         }
         let half = self.half_mut(from);
         half.gap |= half.next().is_some_and(|next| seen.tcp.seq.after(next));
-        half.advance(seen.end(), seen.is(Flags::ACK).then_some(seen.tcp.ack));
+        // A bare acknowledgment beyond what was seen tells of data that was lost before it came
+        // here; when that is sent again, it is news.
+        let end = if seen.seq_len() > 0 { seen.end() } else { half.next().unwrap_or(seen.end()) };
+        half.advance(end, seen.is(Flags::ACK).then_some(seen.tcp.ack));
         repeats
     }
 
