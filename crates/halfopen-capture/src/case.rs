@@ -215,8 +215,7 @@ impl Case<'_> {
             | Finding::Inconclusive => None,
         };
         if let Some(request) = self.lost_request().filter(|_| self.timeline.repeated) {
-            let fact =
-                "the client sent the same request again on another connection within a second";
+            let fact = "this request goes out again on another connection within a second";
             evidence.push(evidence_at(request.first, fact));
         }
         Verdict { flow: self.timeline.flow(), finding, mechanism, idle, harm, culprit, evidence }

@@ -60,6 +60,16 @@ fn the_blind_verdict_on_every_scenario_is_the_truth() {
 }
 
 #[test]
+fn loss_hides_no_request_from_the_diagnosis() {
+    for seed in 1..=20 {
+        let output = reproduce(&["--json", "packet-loss", "--seed", &seed.to_string()]);
+        let trial: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let counted = &trial["report"]["paths"][0]["requests"];
+        assert_eq!(counted, &trial["requests"], "seed {seed}");
+    }
+}
+
+#[test]
 fn without_a_name_the_incident_runs() {
     insta::assert_snapshot!(text(&reproduce(&[]).stdout));
 }

@@ -41,6 +41,9 @@ pub(super) fn headline(path: &Path) -> String {
         Cause::PacketLoss => format!("Packets between the client and {server} are lost."),
         Cause::Refused => format!("{server} refuses connections."),
         Cause::Unreachable => format!("Nothing answers at {server}."),
+        Cause::Inconclusive if path.culprit == Culprit::Client => {
+            format!("The client gave up before {server} answered.")
+        }
         Cause::Inconclusive => {
             format!("Requests to {server} were lost, and this capture does not show why.")
         }
@@ -49,11 +52,13 @@ pub(super) fn headline(path: &Path) -> String {
 
 /// Says what it did to requests.
 pub(super) fn harm(path: &Path) -> String {
-    let Path { failures, masked, requests, .. } = path;
+    let Path { failures, masked, requests, connections, .. } = path;
     let repeated =
         || format!("{masked} of {requests} requests were lost and repeated by the client");
     match path.harm {
-        Harm::Failed if path.requests == 0 => "connections could not be opened".to_owned(),
+        Harm::Failed if path.requests == 0 => {
+            format!("{failures} of {connections} connections could not be opened")
+        }
         Harm::Failed if path.masked > 0 => {
             format!("{failures} of {requests} requests failed; {}", repeated())
         }
@@ -104,6 +109,9 @@ pub(super) fn next(path: &Path) -> Option<String> {
             "let TCP keepalive probe the connection {below}, or let the server send something \
              before then"
         ),
+        Cause::CloseRace if path.culprit == Culprit::Client => {
+            "let the client see whether a connection is closed before it uses it again".to_owned()
+        }
         Cause::CloseRace => "let the client give up idle connections a few seconds before the \
                              server does, and repeat requests that may be repeated"
             .to_owned(),
@@ -120,6 +128,10 @@ pub(super) fn next(path: &Path) -> Option<String> {
         Cause::Refused => "see whether the server listens on this port".to_owned(),
         Cause::Unreachable => {
             "see whether the server is up, and whether a firewall lets this port through".to_owned()
+        }
+        Cause::Inconclusive if path.culprit == Culprit::Client => {
+            "look into the server's log for what it did meanwhile, or let the client wait longer"
+                .to_owned()
         }
         Cause::Inconclusive => "capture again from before the connection is opened until well \
                                 after the failure, and at the server at the same time"
