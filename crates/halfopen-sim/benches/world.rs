@@ -127,7 +127,7 @@ fn an_empty_world() -> World {
 }
 
 /// Opens connections, ten thousand from each client, exchanges a byte on each, and holds them all
-/// until the end. An item is a connection: twelve packets, two tasks.
+/// until the end. An item is a connection: seven packets, two tasks.
 #[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 3, sample_size = 1)]
 fn connections_in_one_world(bencher: Bencher<'_, '_>, count: u32) {
     bench_connections(bencher, count);
