@@ -1,9 +1,9 @@
 //! Several captures of one job, from one point of the path or from many.
 //!
 //! Captures that follow each other in time are a rotation: one point's, and one tracker's. Captures
-//! that overlap were made at different points, and each point is judged by itself; of what they
-//! say about one server the more telling counts. One tracker for all would take the same packet,
-//! seen twice, for two.
+//! that overlap, or that show the same packets by clocks that differ, were made at different
+//! points, and each point is judged by itself; of what they say about one server the more telling
+//! counts. One tracker for all would take the same packet, seen twice, for two.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -62,7 +62,7 @@ impl Points {
     /// `family` is what the files of one rotation have in common; of several points that a capture
     /// could continue, one of its family does.
     pub fn read<R: Read>(&mut self, capture: usize, family: &str, source: Source<R>) -> Summary {
-        let index = source.starts().and_then(|starts| self.continued(starts, family));
+        let index = self.continued(&source, family);
         let index = index.unwrap_or_else(|| {
             let tracker = Tracker::new(self.limits, self.seed);
             self.list.push(Point { tracker, family: family.to_owned(), last: None });
@@ -76,10 +76,13 @@ impl Points {
         summary
     }
 
-    /// Returns the point that a capture from `starts` on continues: the one that ended last.
-    fn continued(&self, starts: Instant, family: &str) -> Option<usize> {
+    /// Returns the point that a capture continues: of those that ended before it starts and have
+    /// not seen what it starts with, the one that ended last.
+    fn continued<R: Read>(&self, source: &Source<R>, family: &str) -> Option<usize> {
+        let starts = source.starts()?;
         let ended = |point: &Point| point.last.is_some_and(|last| last <= starts + SEAM_MAX);
-        let candidates = self.list.iter().enumerate().filter(|(_, point)| ended(point));
+        let fits = |point: &Point| ended(point) && !source.repeats(&point.tracker);
+        let candidates = self.list.iter().enumerate().filter(|(_, point)| fits(point));
         candidates.max_by_key(|(_, point)| (point.family == family, point.last)).map(|(at, _)| at)
     }
 
@@ -120,19 +123,30 @@ fn join(one: Diagnosis, other: Diagnosis) -> Diagnosis {
     let mut paths: Vec<PathReport> = paths.into_values().collect();
     paths.sort_by_key(PathReport::rank);
 
-    let (mut flows, mut others) = (one.flows, other.flows);
-    let known: BTreeSet<FlowKey> = flows.iter().map(|verdict| verdict.flow).collect();
-    others.retain(|verdict| is_bad(verdict) || !known.contains(&verdict.flow));
-    let bad: BTreeSet<FlowKey> = others.iter().filter(|v| is_bad(v)).map(|v| v.flow).collect();
-    flows.retain(|verdict| is_bad(verdict) || !bad.contains(&verdict.flow));
-    flows.append(&mut others);
-
+    let flows = join_flows(one.flows, other.flows);
     Diagnosis {
         paths,
         flows,
         flows_omitted: one.flows_omitted + other.flows_omitted,
         counts: sum(one.counts, other.counts),
     }
+}
+
+/// Joins what became of flows. One that both points saw is listed once, with the evidence of both;
+/// if they differ, what went wrong counts.
+fn join_flows(mut flows: Vec<Verdict>, others: Vec<Verdict>) -> Vec<Verdict> {
+    let bad: BTreeSet<FlowKey> = others.iter().filter(|v| is_bad(v)).map(|v| v.flow).collect();
+    flows.retain(|verdict| is_bad(verdict) || !bad.contains(&verdict.flow));
+    let places = flows.iter().enumerate().map(|(at, verdict)| (verdict.flow, at));
+    let known: BTreeMap<FlowKey, usize> = places.collect();
+    for verdict in others {
+        match known.get(&verdict.flow).map(|&at| &mut flows[at]) {
+            Some(same) if same.finding == verdict.finding => same.evidence.extend(verdict.evidence),
+            Some(_) if !is_bad(&verdict) => {}
+            Some(_) | None => flows.push(verdict),
+        }
+    }
+    flows
 }
 
 fn is_bad(verdict: &Verdict) -> bool {

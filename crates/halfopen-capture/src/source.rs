@@ -33,15 +33,18 @@ pub struct Summary {
     pub broken: Option<Error>,
 }
 
-/// A capture whose first frame has been looked at, to know when it starts.
+/// Frames looked at before a capture is read.
+const HEAD_MAX: usize = 32;
+
+/// A capture whose first frames have been looked at, to know when and with what it starts.
 #[derive(Debug)]
 pub struct Source<R> {
     reader: Reader<R>,
-    head: Option<Head>,
+    head: Vec<Head>,
     broken: Option<Error>,
 }
 
-/// The first frame, kept until it is its turn.
+/// One of the first frames, kept until it is its turn.
 #[derive(Debug)]
 struct Head {
     number: u64,
@@ -56,17 +59,41 @@ impl<R: Read> Source<R> {
     /// Reads the start of a capture. What is wrong after its header is for the [`Summary`] to say.
     pub fn open(source: R) -> Result<Self, Error> {
         let mut reader = Reader::new(source)?;
-        let (head, broken) = match reader.next() {
-            Ok(frame) => (frame.map(Head::of), None),
-            Err(error) => (None, Some(error)),
-        };
+        let (mut head, mut broken) = (Vec::new(), None);
+        while head.len() < HEAD_MAX {
+            match reader.next() {
+                Ok(Some(frame)) => head.push(Head::of(frame)),
+                Ok(None) => break,
+                Err(error) => {
+                    broken = Some(error);
+                    break;
+                }
+            }
+        }
         Ok(Self { reader, head, broken })
     }
 
     /// Returns the time of the first frame, if there is a frame and it has one.
     #[must_use]
     pub fn starts(&self) -> Option<Instant> {
-        self.head.as_ref()?.at
+        self.head.first()?.at
+    }
+
+    /// Tells whether the capture starts with what `tracker` has seen: most segments that belong to
+    /// connections which it knows are old. So they show the same traffic, however their clocks
+    /// differ.
+    pub(crate) fn repeats(&self, tracker: &Tracker) -> bool {
+        let (mut old, mut new) = (0, 0);
+        for frame in self.head.iter().map(Head::frame) {
+            let ip = network_layer(frame.link, frame.bytes, frame.wire_len).ok();
+            let view = ip.and_then(|ip| View::parse(ip.bytes, ip.wire_len).ok());
+            match view.and_then(|view| tracker.has_seen(view)) {
+                Some(true) => old += 1,
+                Some(false) => new += 1,
+                None => {}
+            }
+        }
+        old > new
     }
 
     /// Hands every frame to `tracker`, numbered from `base + 1`.
@@ -75,7 +102,7 @@ impl<R: Read> Source<R> {
     pub fn read(mut self, base: u64, tracker: &mut Tracker) -> Summary {
         let absurd_before = tracker.counts().absurd_times;
         let mut summary = Summary::default();
-        if let Some(head) = &self.head {
+        for head in &self.head {
             summary.take(head.frame(), base, tracker);
         }
         while self.broken.is_none() {

@@ -239,6 +239,17 @@ impl Tracker {
         None
     }
 
+    /// Tells whether a segment with something in it is old on a connection that is known; `None`
+    /// if it has nothing in it, or nothing is known.
+    pub(crate) fn has_seen(&self, view: View<'_>) -> Option<bool> {
+        let tcp = view.tcp()?;
+        let (src, dst) = (End::new(view.src(), tcp.src_port), End::new(view.dst(), tcp.dst_port));
+        let timeline = &self.timelines[self.find(src, dst)? as usize];
+        let from = if timeline.client == src { Sender::Client } else { Sender::Server };
+        let length = tcp.seq_len(view.payload_len());
+        (length > 0).then(|| timeline.half(from).has_seen(tcp.seq, length))
+    }
+
     fn find(&self, a: End, b: End) -> Option<u32> {
         let named = |&index: &u32| {
             let timeline = &self.timelines[index as usize];

@@ -154,6 +154,22 @@ fn files_that_overlap_in_time_are_two_points() {
 }
 
 #[test]
+fn the_same_packets_by_another_clock_are_another_points() {
+    let mut late = bytes(WARM);
+    let mut at = 24;
+    while at < late.len() {
+        let word = |at: usize| u32::from_le_bytes(late[at..at + 4].try_into().unwrap());
+        let (secs, captured) = (word(at), word(at + 8) as usize);
+        late[at..at + 4].copy_from_slice(&(secs + 7200).to_le_bytes());
+        at += 16 + captured;
+    }
+    let late = file("late.pcap", &late);
+    let report = json(&["diagnose", "--json", WARM, &late.1]);
+    assert_eq!(report["paths"][0]["cause"], "none", "{report:#}");
+    assert_eq!(report["flows"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn a_missing_file_is_named() {
     assert_fails(&["diagnose", WARM, "nowhere.pcap"], &["there is no file `nowhere.pcap`"]);
 }
