@@ -11,7 +11,7 @@ use halfopen_capture::{Diagnosis, Limits, Tracker, frame, pcap};
 use halfopen_core::hop::Side;
 use halfopen_core::rng::Rng;
 use halfopen_core::seq::Seq;
-use halfopen_core::tap::{Config, Format, Link, Recorder};
+use halfopen_core::tap::{Config, Format, LinkType, Recorder};
 use halfopen_core::time::Instant;
 use halfopen_core::wire::View;
 use halfopen_core::wire::tcp::{Flags, Segment};
@@ -35,7 +35,8 @@ fn capture(flows: usize, payload: usize) -> Vec<u8> {
             SocketAddr::from(([10, 0, a, b], u16::from_be_bytes([high, low])))
         })
         .collect();
-    let config = Config { format: Format::Pcap, link: Link::Ethernet, ..Config::default() };
+    let config =
+        Config { format: Format::Pcap, link_type: LinkType::Ethernet, ..Config::default() };
     let mut recorder = Recorder::new(Vec::with_capacity(SIZE), &config).expect("memory has room");
     let frames = SIZE / (payload + 70);
     for index in 0..frames {

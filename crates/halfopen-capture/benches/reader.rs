@@ -12,7 +12,7 @@ use halfopen_capture::frame::network_layer;
 use halfopen_capture::pcap::Reader;
 use halfopen_core::hop::Side;
 use halfopen_core::rng::Rng;
-use halfopen_core::tap::{Config, Format, Link, Recorder};
+use halfopen_core::tap::{Config, Format, LinkType, Recorder};
 use halfopen_core::time::Instant;
 use halfopen_core::wire::View;
 use halfopen_core::wire::tcp::{Flags, Segment};
@@ -66,7 +66,7 @@ fn capture(format: Format, frame: usize) -> Vec<u8> {
             Segment { payload: &payload, ..Segment::new(client, server, flags) }.into_packet()
         })
         .collect();
-    let config = Config { format, link: Link::Ethernet, ..Config::default() };
+    let config = Config { format, link_type: LinkType::Ethernet, ..Config::default() };
     let out = Vec::with_capacity(SIZE + 2 * frame);
     let mut recorder = Recorder::new(out, &config).expect("memory has room");
     for index in 0..SIZE / (frame + if format == Format::Pcap { 16 } else { 32 }) {

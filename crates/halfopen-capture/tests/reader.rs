@@ -108,8 +108,8 @@ fn the_reader_sees_what_a_tap_saw() {
         for (resolution, nanos) in
             [(Resolution::Micros, 1_000_002_000), (Resolution::Nanos, 1_000_002_003)]
         {
-            for link in [tap::Link::Raw, tap::Link::Ethernet] {
-                let config = Config { format, resolution, link, ..Config::default() };
+            for link_type in [tap::LinkType::Raw, tap::LinkType::Ethernet] {
+                let config = Config { format, resolution, link_type, ..Config::default() };
                 let mut recorder = Recorder::new(Vec::new(), &config).unwrap();
                 recorder.record(now, Side::Outside, &packet).unwrap();
                 let bytes = recorder.finish().unwrap();

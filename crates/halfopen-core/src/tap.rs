@@ -29,7 +29,7 @@ pub struct Config {
     /// How fine the time stamps are; finer parts of the time are cut off, not rounded.
     pub resolution: Resolution,
     /// What comes before the IP header.
-    pub link: Link,
+    pub link_type: LinkType,
     /// The UNIX time of [`Instant::EPOCH`].
     pub epoch: Duration,
     /// The name of the place, which pcapng keeps as the interface's name.
@@ -45,7 +45,7 @@ impl Default for Config {
         Self {
             format: Format::Pcapng,
             resolution: Resolution::Nanos,
-            link: Link::Raw,
+            link_type: LinkType::Raw,
             epoch: EPOCH,
             name: String::new(),
         }
@@ -82,7 +82,7 @@ impl Resolution {
 
 /// What comes before the IP header of each packet in a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Link {
+pub enum LinkType {
     /// Nothing: `LINKTYPE_RAW`.
     Raw,
     /// An Ethernet header between two locally administered addresses, `02:00:00:00:00:01` on the
@@ -90,7 +90,7 @@ pub enum Link {
     Ethernet,
 }
 
-impl Link {
+impl LinkType {
     /// Returns the number in the registry of link types (draft-ietf-opsawg-pcaplinktype).
     pub(crate) const fn number(self) -> u16 {
         match self {
@@ -107,7 +107,7 @@ impl Link {
 #[derive(Debug)]
 pub struct Recorder<W> {
     encoder: Encoder<W>,
-    link: Link,
+    link_type: LinkType,
     epoch: Duration,
     frame: Vec<u8>,
     failure: Option<io::Error>,
@@ -124,25 +124,25 @@ impl<W: io::Write> Recorder<W> {
     pub fn new(out: W, config: &Config) -> io::Result<Self> {
         let encoder = match config.format {
             Format::Pcap => {
-                Encoder::Pcap(pcap::Writer::new(out, config.resolution, config.link.number())?)
+                Encoder::Pcap(pcap::Writer::new(out, config.resolution, config.link_type.number())?)
             }
             Format::Pcapng => {
                 let mut writer = pcapng::Writer::new(out)?;
-                let number = config.link.number();
+                let number = config.link_type.number();
                 let interface = writer.interface(&config.name, config.resolution, number)?;
                 Encoder::Pcapng(writer, interface)
             }
         };
-        let (link, epoch) = (config.link, config.epoch);
-        Ok(Self { encoder, link, epoch, frame: Vec::new(), failure: None })
+        let (link_type, epoch) = (config.link_type, config.epoch);
+        Ok(Self { encoder, link_type, epoch, frame: Vec::new(), failure: None })
     }
 
     /// Writes one packet, on its way toward a side.
     pub fn record(&mut self, now: Instant, toward: Side, packet: &Packet) -> io::Result<()> {
         let at = self.epoch + now.saturating_since(Instant::EPOCH);
-        let bytes = match self.link {
-            Link::Raw => packet.bytes(),
-            Link::Ethernet => {
+        let bytes = match self.link_type {
+            LinkType::Raw => packet.bytes(),
+            LinkType::Ethernet => {
                 self.frame.clear();
                 self.frame.extend(ethernet_header(toward, packet.view().is_v6()));
                 self.frame.extend(packet.bytes());

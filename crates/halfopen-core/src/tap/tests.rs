@@ -1,6 +1,11 @@
 use std::io::Write;
+use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::hop::Hop as _;
+use crate::link::{Link, LinkConfig};
+use crate::path::Path;
+use crate::rng::Rng;
 use crate::wire::tcp::{Flags, Segment};
 
 fn packet(payload: &[u8]) -> Packet {
@@ -38,7 +43,8 @@ fn microseconds_cut_the_rest_of_the_time_off() {
 
 #[test]
 fn an_ethernet_capture_puts_a_header_before_each_packet() {
-    let config = Config { format: Format::Pcap, link: Link::Ethernet, ..Config::default() };
+    let config =
+        Config { format: Format::Pcap, link_type: LinkType::Ethernet, ..Config::default() };
     let bytes = capture(&config);
     assert_eq!(bytes[20], 1);
     assert_eq!(bytes[40..54], [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0]);
@@ -86,4 +92,23 @@ fn a_recorder_keeps_the_first_error_and_writes_no_more() {
     recorder.see(Instant::EPOCH, Side::Outside, &packet(b""));
     recorder.see(Instant::EPOCH, Side::Outside, &packet(b""));
     assert_eq!(recorder.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);
+}
+
+#[test]
+fn a_tap_sees_a_packet_when_it_crosses_the_gap_however_late_the_driver_is() {
+    #[derive(Debug)]
+    struct Times(Arc<Mutex<Vec<u64>>>);
+    impl Tap for Times {
+        fn see(&mut self, now: Instant, _toward: Side, _packet: &Packet) {
+            self.0.lock().unwrap().push(now.as_nanos());
+        }
+    }
+    let link = LinkConfig::delaying(Duration::from_nanos(5_000_123));
+    let mut path = Path::new(vec![Box::new(Link::new(link, Rng::new(1)))]);
+    let times = Arc::new(Mutex::new(Vec::new()));
+    path.tap(0, Box::new(Times(Arc::clone(&times))));
+    path.tap(1, Box::new(Times(Arc::clone(&times))));
+    path.handle_packet(Instant::from_nanos(7), Side::Inside, packet(b"hello"));
+    path.handle_timeout(Instant::from_nanos(900_000_000));
+    assert_eq!(*times.lock().unwrap(), [7, 5_000_130]);
 }

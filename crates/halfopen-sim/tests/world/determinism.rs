@@ -39,7 +39,7 @@ fn captures(seed: u64) -> Vec<Vec<u8>> {
     let Scene { mut world, path, client, .. } = Scene::with_link(seed, OnOrphan::Reset, rough());
     let pcap = tap::Config {
         format: tap::Format::Pcap,
-        link: tap::Link::Ethernet,
+        link_type: tap::LinkType::Ethernet,
         resolution: tap::Resolution::Micros,
         ..tap::Config::default()
     };
