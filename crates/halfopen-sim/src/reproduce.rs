@@ -14,7 +14,6 @@ mod truth;
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use halfopen_core::gateway::{ConfigError, Gateway};
@@ -179,14 +178,11 @@ fn watch(scenario: &Scenario, world: &mut World, path: PathId) -> Vec<(String, C
 }
 
 fn finish(sights: Vec<(String, Capture<Vec<u8>>)>) -> Vec<Sight> {
-    let bytes = |capture: Capture<Vec<u8>>| -> io::Result<Vec<u8>> { capture.finish() };
-    sights
-        .into_iter()
-        .map(|(place, capture)| Sight {
-            place,
-            capture: bytes(capture).expect("a vector takes all that is written"),
-        })
-        .collect()
+    let finished = |(place, capture): (String, Capture<Vec<u8>>)| {
+        let capture = capture.finish().expect("a vector takes all that is written");
+        Sight { place, capture }
+    };
+    sights.into_iter().map(finished).collect()
 }
 
 /// Returns when the far end resets its idle connections.

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Reproduces and diagnoses connections that one side, or a box between, has forgotten.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -15,6 +15,12 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     pub(crate) color: Color,
 }
+
+const HELP: &str = "\
+Examples:
+  halfopen diagnose client.pcap    why did connections in this capture fail?
+  halfopen reproduce               run the outage that this project started from
+  halfopen reproduce --list        what else can be run";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {

@@ -22,11 +22,8 @@ pub(crate) fn run(order: &Diagnose) -> Result<Outcome, Failure> {
     let mut summaries: Vec<Summary> = names.iter().map(|_| Summary::default()).collect();
     for (capture, input) in input::in_order_of_time(inputs) {
         let family = input.family();
-        let mut summary = points.read(capture, &family, input.source()?);
-        if let Some(error) = summary.broken.take_if(|error| is_failure(error)) {
-            return Err(Failure::Capture { input: names[capture].clone(), error });
-        }
-        summaries[capture] = summary;
+        let summary = points.read(capture, &family, input.source()?);
+        summaries[capture] = check(summary, &names[capture])?;
     }
     let report = Report::new(&names, &summaries, &points);
     if !order.quiet {
@@ -39,7 +36,17 @@ pub(crate) fn run(order: &Diagnose) -> Result<Outcome, Failure> {
     Ok(if found { Outcome::Found } else { Outcome::Clear })
 }
 
-/// Tells whether the source failed, which says nothing about the capture, unlike damage.
-const fn is_failure(error: &pcap::Error) -> bool {
-    matches!(error, pcap::Error::Read { .. })
+/// Returns the summary if there is anything to judge. Damage is no failure as long as a frame came
+/// before it; a source that fails is one, for what it would have said is not known.
+fn check(mut summary: Summary, name: &str) -> Result<Summary, Failure> {
+    let input = name.to_owned();
+    let frames = summary.frames;
+    let fatal = |error: &mut pcap::Error| frames == 0 || matches!(error, pcap::Error::Read { .. });
+    if let Some(error) = summary.broken.take_if(fatal) {
+        return Err(Failure::Capture { input, error });
+    }
+    match summary.unfollowed {
+        Some(link) if summary.packets == 0 => Err(Failure::Link { input, frames, link }),
+        Some(_) | None => Ok(summary),
+    }
 }

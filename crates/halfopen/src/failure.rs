@@ -16,12 +16,14 @@ pub(crate) enum Failure {
     Directory(PathBuf),
     #[error("no permission to read `{}`", .0.display())]
     Permission(PathBuf),
-    #[error("cannot open `{}`: {error}", path.display())]
+    #[error("cannot read `{}`: {error}", path.display())]
     Open { path: PathBuf, error: io::Error },
     #[error("standard input is given twice")]
     StdinTwice,
     #[error("{input}: {error}")]
     Capture { input: String, error: pcap::Error },
+    #[error("{input}: {frames} frames, all of {link}, which is not read")]
+    Link { input: String, frames: u64, link: pcap::Link },
     #[error("cannot write the report: {0}")]
     Write(io::Error),
     #[error("there is no scenario `{0}`")]
@@ -64,6 +66,9 @@ impl Failure {
             }
             Self::StdinTwice => "it can be read once; write one of the captures to a file",
             Self::Capture { error, .. } => return hint_for_capture(error),
+            Self::Link { .. } => {
+                "capture on an interface with IP packets, such as `tcpdump -i any`"
+            }
             Self::Missing(_)
             | Self::Open { .. }
             | Self::Write(_)

@@ -221,6 +221,20 @@ fn a_cut_capture_is_judged_as_far_as_it_goes() {
 }
 
 #[test]
+fn a_capture_without_a_whole_frame_has_failed() {
+    let (_folder, path) = file("cut.pcap", &bytes(INCIDENT)[..30]);
+    assert_fails(&["diagnose", &path], &["the file ends in the middle of frame 1"]);
+}
+
+#[test]
+fn a_capture_of_a_link_that_is_not_read_has_failed() {
+    let mut radio = bytes(WARM);
+    radio[20] = 105; // LINKTYPE_IEEE802_11
+    let (_folder, path) = file("radio.pcap", &radio);
+    assert_fails(&["diagnose", &path], &["72 frames, all of link type 105", "tcpdump -i any"]);
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let mut child = std::process::Command::new(cargo_bin("halfopen"))
         .current_dir(root())
