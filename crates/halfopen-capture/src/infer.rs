@@ -1,5 +1,6 @@
 //! From the verdicts of flows to the cause of a path.
 
+mod habits;
 mod path;
 
 use core::cmp::Reverse;
@@ -75,6 +76,7 @@ impl Tracker {
     #[must_use]
     pub fn diagnose(&self) -> Diagnosis {
         let mut judged: Vec<Vec<(usize, Verdict)>> = vec![Vec::new(); self.routes.len()];
+        let mut in_vain = vec![0; self.routes.len()];
         for (index, timeline) in self.timelines.iter().enumerate() {
             if timeline.twin {
                 continue;
@@ -83,13 +85,15 @@ impl Tracker {
             let index_u32 = u32::try_from(index).unwrap_or(u32::MAX);
             let verdict = rules::judge(&Case { timeline, index: index_u32, route });
             judged[timeline.path as usize].push((index, verdict));
+            let again = timeline.series.map_or(0, |series| series.sends.saturating_sub(1));
+            in_vain[timeline.path as usize] += u64::from(again);
         }
         let mut paths: Vec<PathReport> = self
             .routes
             .iter()
-            .zip(&judged)
-            .filter(|(_, judged)| !judged.is_empty())
-            .map(|(route, judged)| path::infer(route, judged))
+            .zip(judged.iter().zip(in_vain))
+            .filter(|(_, (judged, _))| !judged.is_empty())
+            .map(|(route, (judged, in_vain))| path::infer(route, judged, in_vain))
             .collect();
         paths.sort_by_key(PathReport::rank);
         let (flows, flows_omitted) = list(judged);

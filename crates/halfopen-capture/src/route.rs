@@ -162,10 +162,10 @@ impl Route {
         }
     }
 
-    /// Returns the flow whose lost request a request on `flow` repeats, if it does.
-    pub(crate) fn repetition(&mut self, flow: u32, content: Content, first: Mark) -> Option<u32> {
+    /// Returns the flow whose lost request a request on `flow`, set about at `began`, repeats.
+    pub(crate) fn repetition(&mut self, flow: u32, content: Content, began: Mark) -> Option<u32> {
         let soon = |since: Instant| {
-            first.at() >= since && first.at().saturating_since(since) <= REPEAT_MAX
+            began.at() >= since && began.at().saturating_since(since) <= REPEAT_MAX
         };
         let found = self.pending.iter().position(|lost| {
             let same = if lost.content.readable && content.readable {

@@ -127,10 +127,16 @@ impl Half {
         len > 0 && self.next().is_some_and(|next| !(seq + len).after(next))
     }
 
-    /// Takes note of a segment that ends at `end` and acknowledges up to `ack`.
-    pub(crate) fn advance(&mut self, end: Seq, ack: Option<Seq>) {
-        self.next = self.next().map_or(end, |next| next.latest(end));
-        self.sent = true;
+    /// Takes note of a segment `[seq, end)` that acknowledges up to `ack`. An empty one that is
+    /// ahead speaks of bytes that were sent and not seen: they may still come.
+    pub(crate) fn advance(&mut self, seq: Seq, end: Seq, ack: Option<Seq>) {
+        if let Some(next) = self.next() {
+            self.gap |= seq.after(next);
+            self.next = if seq == end { next } else { next.latest(end) };
+        } else {
+            self.next = end;
+            self.sent = true;
+        }
         if let Some(ack) = ack {
             self.acked = self.acked().map_or(ack, |acked| acked.latest(ack));
             self.has_acked = true;
@@ -185,6 +191,14 @@ pub(crate) struct Request {
     pub(crate) end: Seq,
     pub(crate) state: Awaiting,
     pub(crate) content: Content,
+}
+
+impl Request {
+    /// Returns when the client set about it: for the first request of a connection, when that was
+    /// opened.
+    pub(crate) fn began(&self, worked: bool) -> Mark {
+        if worked { self.first } else { self.quiet_since }
+    }
 }
 
 /// What became of the latest request.

@@ -4,17 +4,14 @@ use core::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use halfopen_core::cause::{Cause, Culprit, Finding, Harm};
-use halfopen_core::time::Duration;
 use halfopen_core::verdict::{Evidence, Verdict};
 
 use super::PathReport;
+use super::habits::Habits;
 use crate::case::{brief, evidence_at};
 use crate::route::{Route, Witness};
 use crate::tracker::PAUSE_MIN;
 
-/// A box that forgets by a timer forgets no flow whose pause is well below one that another
-/// survived. Timers are coarse: a tenth and a second are left to them.
-const TIMER_SLACK: f64 = 0.9;
 /// A server that closes by a timer closes no connection this much earlier than it kept another.
 const PATTERN_SLACK: f64 = 0.8;
 /// Loss is a cause when it is more than an accident: so many segments, and so many in a hundred.
@@ -29,11 +26,13 @@ struct Judged<'a> {
     verdict: &'a Verdict,
 }
 
-/// Infers the cause of a path from the verdicts of its flows.
-pub(super) fn infer(route: &Route, verdicts: &[(usize, Verdict)]) -> PathReport {
+/// Infers the cause of a path from the verdicts of its flows. `in_vain` counts the segments that
+/// were sent again on flows where nothing answers any more, which speaks of no loss.
+pub(super) fn infer(route: &Route, verdicts: &[(usize, Verdict)], in_vain: u64) -> PathReport {
+    let habits = Habits::new(route, verdicts, route.retransmissions > in_vain);
     let flows: Vec<Judged<'_>> = verdicts
         .iter()
-        .map(|(_, verdict)| Judged { cause: cause_of(verdict, route), verdict })
+        .map(|(_, verdict)| Judged { cause: habits.cause_of(verdict), verdict })
         .collect();
     let count = |harm| flows.iter().filter(|flow| flow.verdict.harm == harm).count() as u64;
     let mut report = PathReport {
@@ -53,47 +52,12 @@ pub(super) fn infer(route: &Route, verdicts: &[(usize, Verdict)]) -> PathReport 
     };
     if let Some(cause) = main_cause(&flows) {
         blame(&mut report, cause, &flows, route);
-    } else if let Some(losses) = loss(route) {
+    } else if let Some(losses) = loss(route, in_vain) {
         blame_loss(&mut report, losses, route);
     } else if let Some((closing, kept)) = odd_closing(route) {
         blame_closing(&mut report, closing, kept);
     }
     report
-}
-
-/// Returns what a verdict says about its path.
-fn cause_of(verdict: &Verdict, route: &Route) -> Cause {
-    match verdict.finding {
-        Finding::Healthy => Cause::None,
-        Finding::ResetOnReuse
-        | Finding::SilentDrop
-        | Finding::ResetAtExpiry
-        | Finding::FinAtExpiry
-        | Finding::ForgottenInFlight
-            if contradicted(verdict, route) =>
-        {
-            Cause::StateLoss
-        }
-        Finding::ForgottenInFlight => Cause::IdleExpiryInFlight,
-        Finding::ResetOnReuse
-        | Finding::SilentDrop
-        | Finding::ResetAtExpiry
-        | Finding::FinAtExpiry
-        | Finding::LateClose => Cause::IdleExpiry,
-        Finding::LostState => Cause::StateLoss,
-        Finding::CloseRace | Finding::UsedAfterClose => Cause::CloseRace,
-        Finding::PeerAbort => Cause::PeerAbort,
-        Finding::PeerClose => Cause::PeerClose,
-        Finding::Refused => Cause::Refused,
-        Finding::Unreachable => Cause::Unreachable,
-        Finding::ClientGaveUp | Finding::Inconclusive => Cause::Inconclusive,
-    }
-}
-
-/// Tells whether other flows survived a pause that is too long for this one to have expired.
-fn contradicted(verdict: &Verdict, route: &Route) -> bool {
-    let survived = route.longest_survived().map_or(Duration::ZERO, |witness| witness.idle);
-    verdict.idle.is_some_and(|idle| idle + PAUSE_MIN < survived.mul_f64(TIMER_SLACK))
 }
 
 /// Returns the cause that did the most harm; among equals, to the most flows.
@@ -120,8 +84,10 @@ fn blame(report: &mut PathReport, cause: Cause, flows: &[Judged<'_>], route: &Ro
         flows.iter().filter(|flow| flow.cause == cause).map(|flow| flow.verdict).collect();
     report.cause = cause;
     report.harm = of_cause.iter().map(|verdict| verdict.harm).max().unwrap_or(Harm::None);
-    report.mechanism = most(of_cause.iter().filter_map(|verdict| verdict.mechanism));
-    report.culprit = culprit(&of_cause);
+    let worst: Vec<&Verdict> =
+        of_cause.iter().copied().filter(|verdict| verdict.harm == report.harm).collect();
+    report.mechanism = most(worst.iter().filter_map(|verdict| verdict.mechanism));
+    report.culprit = culprit(cause, &worst);
     report.died = expiries(flows).filter_map(|verdict| verdict.idle).min();
     if let Some(died) = report.died {
         let below = route.survived.range(..died).next_back();
@@ -144,7 +110,13 @@ fn expiries<'a>(flows: &'a [Judged<'a>]) -> impl Iterator<Item = &'a Verdict> {
         .filter(|verdict| verdict.finding != Finding::LateClose)
 }
 
-fn culprit(verdicts: &[&Verdict]) -> Culprit {
+fn culprit(cause: Cause, verdicts: &[&Verdict]) -> Culprit {
+    // A reset that the server may have sent before, and that got lost, is nobody's proof.
+    let lost_before =
+        |verdict: &&&Verdict| cause == Cause::PeerAbort && verdict.finding != Finding::PeerAbort;
+    if verdicts.iter().any(|verdict| lost_before(&verdict)) {
+        return Culprit::Unknown;
+    }
     let known = verdicts.iter().map(|verdict| verdict.culprit);
     most(known.filter(|culprit| *culprit != Culprit::Unknown)).unwrap_or(Culprit::Unknown)
 }
@@ -229,7 +201,11 @@ fn because(report: &PathReport, telling: &Verdict, of_cause: &[&Verdict]) -> Str
             "the server closes a connection that is idle for about {idle}, and a request was under \
              way as it did"
         ),
-        (Cause::PeerAbort, _) => format!("the server itself reset {flows}"),
+        (Cause::PeerAbort, Finding::PeerAbort) => format!("the server itself reset {flows}"),
+        (Cause::PeerAbort, _) => format!(
+            "{flows} used again after {idle} or more met a reset; the server itself resets \
+             connections that are idle for less, so its own reset may have got lost"
+        ),
         (Cause::PeerClose, _) => format!("the server closed {flows} without answering the request"),
         (Cause::Refused, _) => "the server refuses connections".to_owned(),
         (Cause::Unreachable, _) => "nothing answers when a connection is opened".to_owned(),
@@ -245,8 +221,8 @@ fn because(report: &PathReport, telling: &Verdict, of_cause: &[&Verdict]) -> Str
 }
 
 /// Returns how many of how many segments were lost; `None` if there are too few to matter.
-fn loss(route: &Route) -> Option<(u64, u64)> {
-    let (lost, sent) = (route.retransmissions, route.segments);
+fn loss(route: &Route, in_vain: u64) -> Option<(u64, u64)> {
+    let (lost, sent) = (route.retransmissions.saturating_sub(in_vain), route.segments);
     (lost >= LOST_MIN && lost * 100 >= sent * LOST_PERCENT_MIN).then_some((lost, sent))
 }
 

@@ -1,4 +1,4 @@
-//! A request was lost, and the capture does not show why.
+//! Something was lost, and the capture does not show why.
 
 use halfopen_core::cause::{Culprit, Finding};
 use halfopen_core::verdict::Verdict;
@@ -10,9 +10,13 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     if !case.timeline.established || case.timeline.server_fin().is_some() {
         return None;
     }
-    let request = case.lost_request()?;
-    let sent = evidence_at(request.first, "the client sends a request");
-    let evidence = match case.death()? {
+    let death = case.death()?;
+    let request = case.lost_request();
+    if request.is_none() && !matches!(death, Death::UnprovenSilence(_)) {
+        return None;
+    }
+    let sent = request.map(|request| evidence_at(request.first, "the client sends a request"));
+    let telling = match death {
         Death::UnprovenSilence(series) => {
             let lasted = between(series.first.at(), series.last.at());
             let fact = format!(
@@ -21,7 +25,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
                 what(series.carries),
                 series.sends
             );
-            vec![sent, evidence_at(series.last, fact)]
+            evidence_at(series.last, fact)
         }
         Death::Silence(series, _) if series.largest > answered(case) && !paused(case) => {
             let fact = format!(
@@ -29,13 +33,10 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
                  before, so the path may drop what is too big for it",
                 series.sends
             );
-            vec![sent, evidence_at(series.last, fact)]
+            evidence_at(series.last, fact)
         }
         Death::Silence(series, _) if !case.has_worked() && !paused(case) => {
-            vec![
-                sent,
-                evidence_at(series.last, "never answered, on a connection that never worked"),
-            ]
+            evidence_at(series.last, "never answered, on a connection that never worked")
         }
         Death::Reset(reset, origin @ (Origin::Hop(_) | Origin::Unknown))
             if !case.has_worked()
@@ -43,10 +44,11 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
                 && (reset.in_flight || reset.provoked_by.is_some())
                 && forgotten_in_flight::judge(case).is_none() =>
         {
-            vec![sent, evidence_at(reset.mark, describe_reset(&reset, &origin))]
+            evidence_at(reset.mark, describe_reset(&reset, &origin))
         }
         Death::Silence(..) | Death::Reset(..) => return None,
     };
+    let evidence = sent.into_iter().chain([telling]).collect();
     let harm = case.harm(true);
     Some(case.verdict(Finding::Inconclusive, Culprit::Unknown, harm, None, evidence))
 }

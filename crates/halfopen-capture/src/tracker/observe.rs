@@ -136,12 +136,8 @@ impl Timeline {
         if seen.is(Flags::FIN) {
             repeats = repeats.or(self.take_fin(index, from, seen, route));
         }
-        let half = self.half_mut(from);
-        half.gap |= half.next().is_some_and(|next| seen.tcp.seq.after(next));
-        // A bare acknowledgment beyond what was seen tells of data that was lost before it came
-        // here; when that is sent again, it is news.
-        let end = if seen.seq_len() > 0 { seen.end() } else { half.next().unwrap_or(seen.end()) };
-        half.advance(end, seen.is(Flags::ACK).then_some(seen.tcp.ack));
+        let ack = seen.is(Flags::ACK).then_some(seen.tcp.ack);
+        self.half_mut(from).advance(seen.tcp.seq, seen.end(), ack);
         repeats
     }
 
@@ -240,11 +236,12 @@ impl Timeline {
             return None;
         }
         request.state = Awaiting::Answered;
-        self.worked = true;
+        let began = request.began(self.worked);
         let Request { first: after, content, quiet_since: before, .. } = *request;
         let idle = after.at().saturating_since(before.at());
+        self.worked = true;
         route.record_kept_open(Witness { idle, before, after });
-        route.repetition(index, content, after)
+        route.repetition(index, content, began)
     }
 
     fn take_request(
@@ -347,8 +344,8 @@ impl Timeline {
     ) -> Option<u32> {
         let request = self.request.as_mut().filter(|r| r.state == Awaiting::Response)?;
         request.state = state;
-        let (first, content) = (request.first, request.content);
-        let repeats = route.repetition(index, content, first);
+        let (began, content) = (request.began(self.worked), request.content);
+        let repeats = route.repetition(index, content, began);
         route.record_lost(index, content, mark);
         repeats
     }

@@ -124,8 +124,8 @@ impl View<'_> {
         if let Some(told) = self.told_at_expiry() {
             return ((Cause::IdleExpiry, Some(told)), Harm::None);
         }
-        if let Some(mechanism) = self.probed_in_vain() {
-            return ((Cause::IdleExpiry, Some(mechanism)), Harm::Latent);
+        if let Some(story) = self.probed_in_vain() {
+            return (story, Harm::Latent);
         }
         let reset = |deed: &Deed| matches!(deed.act, Act::Aborted | Act::ResetIdle);
         if self.run.deeds.iter().any(reset) {
@@ -177,16 +177,21 @@ impl View<'_> {
         })
     }
 
-    /// Returns what a gateway did with a packet of the client that carried no request, on a
-    /// connection which it had forgotten.
-    fn probed_in_vain(&self) -> Option<Mechanism> {
+    /// Returns why a gateway had forgotten a connection, and what it did with a packet of the client
+    /// that carried no request.
+    fn probed_in_vain(&self) -> Option<Story> {
         self.run.events.iter().find_map(|event| {
-            let EventKind::Orphaned { side: Side::Inside, reaction, forgotten: Some(_), .. } =
+            let EventKind::Orphaned { flow, side: Side::Inside, reaction, forgotten: Some(_) } =
                 event.kind
             else {
                 return None;
             };
-            mechanism(reaction)
+            let idle = self.forgotten(flow.initiator, event.at).map(|(_, because)| because);
+            let cause = match idle {
+                Some(Demise::Flushed | Demise::Evicted) => Cause::StateLoss,
+                Some(Demise::Idle | Demise::Closed | Demise::Reset) | None => Cause::IdleExpiry,
+            };
+            mechanism(reaction).map(|mechanism| (cause, Some(mechanism)))
         })
     }
 
