@@ -2,6 +2,7 @@
 
 mod habits;
 mod path;
+mod reason;
 
 use core::cmp::Reverse;
 use std::net::SocketAddr;

@@ -2,9 +2,9 @@
 //!
 //! Each seed makes a scenario – a gateway of some profile, links, a client's habits, a far end,
 //! perhaps a flush – and runs it. The capture is diagnosed blind and held against the truth, which
-//! is told from the hops' events and the programs' own accounts. `SWARM_SEED=n` runs one seed, shows
-//! its scenario and leaves its capture in the folder for temporary files; `SWARM_COUNT=n` runs more
-//! or fewer than usual.
+//! is told from the hops' events and the programs' own accounts. `SWARM_SEED=n` runs one seed,
+//! shows its scenario and leaves its capture in the folder for temporary files; `SWARM_COUNT=n`
+//! runs more or fewer than usual.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -204,7 +204,8 @@ fn run(seed: u64) -> (String, Outcome, String, String) {
         .collect();
     let account = format!("truth {truth:?}\nverdict {path:#?}\n{}", flows.join("\n"));
     let line = format!(
-        "seed {seed}: {}, {} harm, {} failures ({:?}) was judged {}, {} harm, {} failures ({:?}, {})",
+        "seed {seed}: {}, harm {}, {} failures ({:?}) was judged {}, harm {}, {} failures \
+         ({:?}, {})",
         truth.cause,
         truth.harm,
         truth.failures,

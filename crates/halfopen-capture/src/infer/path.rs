@@ -8,6 +8,7 @@ use halfopen_core::verdict::{Evidence, Verdict};
 
 use super::PathReport;
 use super::habits::Habits;
+use super::reason;
 use crate::case::{brief, evidence_at};
 use crate::route::{Route, Witness};
 use crate::tracker::PAUSE_MIN;
@@ -98,7 +99,7 @@ fn blame(report: &mut PathReport, cause: Cause, flows: &[Judged<'_>], route: &Ro
     telling.sort_by_key(|verdict| (Reverse(verdict.harm), verdict.idle.is_none(), verdict.idle));
     let witness = report.survived.and_then(|idle| route.survived.get(&idle));
     report.evidence = evidence(&telling, witness.filter(|_| report.died.is_some()));
-    report.because = because(report, telling[0], &of_cause);
+    report.because = reason::because(report, telling[0], of_cause.len());
 }
 
 /// Returns the verdicts whose pauses bound the limit from above.
@@ -144,80 +145,6 @@ fn evidence(telling: &[&Verdict], survived: Option<&Witness>) -> Vec<Evidence> {
         evidence.push(evidence_at(witness.after, "after this pause a flow still works"));
     }
     evidence
-}
-
-/// Says the cause in one sentence.
-fn because(report: &PathReport, telling: &Verdict, of_cause: &[&Verdict]) -> String {
-    let idle = telling.idle.map(brief).unwrap_or_default();
-    let count = of_cause.len();
-    let flows = if count == 1 { "a connection".to_owned() } else { format!("{count} connections") };
-    let survived = report.survived.map_or(String::new(), |survived| {
-        format!(", while a pause of {} was survived", brief(survived))
-    });
-    match (report.cause, telling.finding) {
-        (Cause::IdleExpiry, Finding::LateClose) => {
-            format!("a box had forgotten {flows} that one end had closed when the other closed too")
-        }
-        (Cause::IdleExpiry, Finding::ResetOnReuse) if report.culprit == Culprit::Unknown => {
-            format!(
-                "{flows} used again after {idle} or more met a reset{survived}; the reset looks \
-             like the server's own: either the server had dropped the connection, or a box had \
-             forgotten it and let the packet through under another name. A capture at the server \
-             would show which"
-            )
-        }
-        (Cause::IdleExpiry, Finding::ResetOnReuse) => format!(
-            "{flows} used again after {idle} or more met a reset that the server did not \
-             send{survived}: a box between had forgotten them"
-        ),
-        (Cause::IdleExpiry, Finding::SilentDrop) => format!(
-            "{flows} used again after {idle} or more got no answer although the server \
-             answered others{survived}: a box between had forgotten them and drops their packets"
-        ),
-        (Cause::IdleExpiry, Finding::FinAtExpiry) => {
-            format!(
-                "a box between closed {flows} in the server's name after {idle} without traffic"
-            )
-        }
-        (Cause::IdleExpiry, _) => {
-            format!("a box between reset {flows} after {idle} without traffic{survived}")
-        }
-        (Cause::IdleExpiryInFlight, _) => format!(
-            "a request waited for its response for {idle} without a packet, and a box between \
-             forgot the connection meanwhile"
-        ),
-        (Cause::StateLoss, _) => format!(
-            "{flows} died after {}{survived}: no timer does that, so a box between lost its table, \
-             by a restart or a failover, or made room",
-            telling.idle.map_or_else(
-                || "no pause".to_owned(),
-                |idle| format!("a pause of {}", brief(idle))
-            )
-        ),
-        (Cause::CloseRace, Finding::UsedAfterClose) => format!(
-            "the client sent a request on a connection that the server had closed {idle} before"
-        ),
-        (Cause::CloseRace, _) => format!(
-            "the server closes a connection that is idle for about {idle}, and a request was under \
-             way as it did"
-        ),
-        (Cause::PeerAbort, Finding::PeerAbort) => format!("the server itself reset {flows}"),
-        (Cause::PeerAbort, _) => format!(
-            "{flows} used again after {idle} or more met a reset; the server itself resets \
-             connections that are idle for less, so its own reset may have got lost"
-        ),
-        (Cause::PeerClose, _) => format!("the server closed {flows} without answering the request"),
-        (Cause::Refused, _) => "the server refuses connections".to_owned(),
-        (Cause::Unreachable, _) => "nothing answers when a connection is opened".to_owned(),
-        (_, Finding::ClientGaveUp) => format!(
-            "the client gave up after {idle}; the server had the request and had not answered. \
-             What the server did meanwhile is missing: its log, or a capture there"
-        ),
-        _ => match telling.evidence.last() {
-            Some(last) => format!("a request was lost: {}", last.fact),
-            None => "a request was lost".to_owned(),
-        },
-    }
 }
 
 /// Returns how many of how many segments were lost; `None` if there are too few to matter.

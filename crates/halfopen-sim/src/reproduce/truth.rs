@@ -177,8 +177,8 @@ impl View<'_> {
         })
     }
 
-    /// Returns why a gateway had forgotten a connection, and what it did with a packet of the client
-    /// that carried no request.
+    /// Returns why a gateway had forgotten a connection, and what it did with a packet of the
+    /// client that carried no request.
     fn probed_in_vain(&self) -> Option<Story> {
         self.run.events.iter().find_map(|event| {
             let EventKind::Orphaned { flow, side: Side::Inside, reaction, forgotten: Some(_) } =
