@@ -4,7 +4,9 @@ use crate::sighting::Sighting;
 
 /// So many of a request's first bytes are compared; of the rest, only how many there are.
 const COMPARED_MAX: u32 = 4096;
-const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Odd numbers with their bits well spread (of the golden ratio and of the square root of 2).
+const MIX_PLACE: u64 = 0x9e37_79b9_7f4a_7c15;
+const MIX_WORD: u64 = 0x6a09_e667_f3bc_c909;
 
 /// The bytes of a request, as far as they are compared. However they are cut into segments, the
 /// same bytes give the same content.
@@ -36,26 +38,33 @@ impl Content {
 
     fn add_bytes(&mut self, bytes: &[u8]) {
         let held = (self.len % 8) as usize;
+        let mut place = u64::from(self.len / 8);
         let (first, bytes) = bytes.split_at(bytes.len().min((8 - held) % 8));
         for (index, &byte) in first.iter().enumerate() {
             self.rest |= u64::from(byte) << (8 * (held + index));
         }
         if held > 0 && held + first.len() == 8 {
-            self.mix(self.rest);
+            self.hash = self.hash.wrapping_add(mix(place, self.rest));
             self.rest = 0;
+            place += 1;
         }
         let mut words = bytes.chunks_exact(8);
         for word in &mut words {
-            self.mix(u64::from_le_bytes(word.try_into().unwrap_or_default()));
+            let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
+            self.hash = self.hash.wrapping_add(mix(place, word));
+            place += 1;
         }
         for (index, &byte) in words.remainder().iter().enumerate() {
             self.rest |= u64::from(byte) << (8 * index);
         }
     }
+}
 
-    fn mix(&mut self, word: u64) {
-        self.hash = (self.hash ^ word).wrapping_mul(MIX).rotate_left(29);
-    }
+/// Mixes a word and its place, so that words can be added up in any order: no word waits for the
+/// one before it.
+fn mix(place: u64, word: u64) -> u64 {
+    let mixed = (word ^ place.wrapping_add(1).wrapping_mul(MIX_PLACE)).wrapping_mul(MIX_WORD);
+    mixed ^ mixed >> 29
 }
 
 #[cfg(test)]
