@@ -33,6 +33,11 @@ pub(crate) enum Counter {
     Timestamp(u32),
 }
 
+/// The longest encrypted notice: a TLS record of an HTTP/2 frame of eight bytes (RFC 9113 section
+/// 6.7) with its headers of five and nine bytes, its type and its tag of sixteen.
+const ENCRYPTED_NOTICE_MAX: u32 = 5 + 9 + 8 + 1 + 16;
+/// The longest farewell of a protocol in the clear.
+const FAREWELL_MAX: u32 = 8;
 /// The shortest options that hold one SACK block: two bytes and two sequence numbers.
 const SACK_LEN: usize = 10;
 /// Odd numbers with their bits well spread (of the golden ratio and of the square root of 2).
@@ -86,6 +91,19 @@ impl<'a> Sighting<'a> {
             Carries::Data
         } else {
             Carries::Nothing
+        }
+    }
+
+    /// Tells whether data that begins a run of the client's can ask for a response.
+    ///
+    /// What is no request: TLS handshakes, changes of cipher and alerts (RFC 8446 section 5.1);
+    /// encrypted records too short for more than an alert or a frame of HTTP/2 that acknowledges;
+    /// and the few bytes by which a client takes its leave (`COM_QUIT`, `Terminate`, `DISCONNECT`).
+    pub(crate) fn asks(&self) -> bool {
+        match self.payload {
+            [0x14..=0x16, 3, ..] => false,
+            [0x17, 3, ..] => self.len > ENCRYPTED_NOTICE_MAX,
+            _ => self.len > FAREWELL_MAX,
         }
     }
 

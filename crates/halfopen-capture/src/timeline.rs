@@ -212,8 +212,10 @@ pub(crate) enum Awaiting {
     Answered,
     /// The connection ended without an answer.
     Lost,
-    /// The client closed without waiting for the answer.
+    /// The client waited for the answer and closed without it.
     Abandoned,
+    /// The client closed right after sending: a farewell, or data that asks for no answer.
+    Farewell,
 }
 
 /// A reset.

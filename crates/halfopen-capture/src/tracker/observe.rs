@@ -231,9 +231,13 @@ impl Timeline {
             self.take_request(index, seen, quiet_since, route);
             return None;
         }
+        let reset = self.reset().is_some();
         let request = self.request.as_mut()?;
-        if !matches!(request.state, Awaiting::Response | Awaiting::Abandoned) {
-            return None;
+        match request.state {
+            Awaiting::Response | Awaiting::Abandoned | Awaiting::Farewell => {}
+            // The FIN had overtaken the response.
+            Awaiting::Lost if !reset => {}
+            Awaiting::Lost | Awaiting::Nothing | Awaiting::Answered => return None,
         }
         request.state = Awaiting::Answered;
         let began = request.began(self.worked);
@@ -251,7 +255,6 @@ impl Timeline {
         quiet_since: Mark,
         route: &mut Route,
     ) {
-        let handshake = matches!(seen.payload, [0x14 | 0x16, 3, ..]);
         let (mark, end) = (seen.mark, seen.end());
         match &mut self.request {
             Some(request) if request.state == Awaiting::Response => {
@@ -268,10 +271,8 @@ impl Timeline {
                 route.lengthen_lost(index, request.content);
             }
             request => {
-                if !handshake {
-                    route.requests += 1;
-                }
-                let state = if handshake { Awaiting::Nothing } else { Awaiting::Response };
+                let state = if seen.asks() { Awaiting::Response } else { Awaiting::Nothing };
+                route.requests += u64::from(state == Awaiting::Response);
                 let mut content = Content::default();
                 content.add(seen);
                 *request = Some(Request { first: mark, quiet_since, end, state, content });
@@ -295,7 +296,7 @@ impl Timeline {
         match from {
             Sender::Client => {
                 ending.client_fin.get_or_insert(fin);
-                self.lose_request(index, Awaiting::Abandoned, seen.mark, route)
+                self.leave_request(index, seen.mark, route)
             }
             Sender::Server => {
                 if !closed_before && waiting.is_none() {
@@ -303,6 +304,7 @@ impl Timeline {
                     route.record_closing(Witness { idle, before, after });
                 }
                 ending.server_fin.get_or_insert(fin);
+                self.take_unseen_response(seen);
                 self.lose_request(index, Awaiting::Lost, seen.mark, route)
             }
         }
@@ -330,8 +332,13 @@ impl Timeline {
             in_flight: self.request.is_some_and(|r| r.state == Awaiting::Response),
         };
         self.ending.get_or_insert_default().reset.get_or_insert(reset);
-        let state = if from == Sender::Client { Awaiting::Abandoned } else { Awaiting::Lost };
-        self.lose_request(index, state, seen.mark, route)
+        match from {
+            Sender::Client => self.leave_request(index, seen.mark, route),
+            Sender::Server => {
+                self.take_unseen_response(seen);
+                self.lose_request(index, Awaiting::Lost, seen.mark, route)
+            }
+        }
     }
 
     /// Marks the request under way as lost, and returns the flow whose lost request it repeated.
@@ -342,12 +349,38 @@ impl Timeline {
         mark: Mark,
         route: &mut Route,
     ) -> Option<u32> {
-        let request = self.request.as_mut().filter(|r| r.state == Awaiting::Response)?;
+        let waits = |request: &&mut Request| {
+            let reset = self.ending.as_ref().is_some_and(|ending| ending.reset.is_some());
+            request.state == Awaiting::Response || request.state == Awaiting::Farewell && reset
+        };
+        let request = self.request.as_mut().filter(waits)?;
         request.state = state;
         let (began, content) = (request.began(self.worked), request.content);
         let repeats = route.repetition(index, content, began);
         route.record_lost(index, content, mark);
         repeats
+    }
+
+    /// The client closes: it gives up a request that it has waited for, or had nothing to wait for.
+    fn leave_request(&mut self, index: u32, mark: Mark, route: &mut Route) -> Option<u32> {
+        if mark.at().saturating_since(self.data_at.at()) >= PAUSE_MIN {
+            return self.lose_request(index, Awaiting::Abandoned, mark, route);
+        }
+        if let Some(request) = self.request.as_mut().filter(|r| r.state == Awaiting::Response) {
+            request.state = Awaiting::Farewell;
+        }
+        None
+    }
+
+    /// A FIN or a reset with a number ahead of what was seen comes after data that the capture does
+    /// not have: the response, though nobody saw it.
+    fn take_unseen_response(&mut self, seen: &Sighting<'_>) {
+        let ahead = |next| seen.tcp.seq.after(next);
+        if self.half(Sender::Server).next().is_some_and(ahead)
+            && let Some(request) = self.request.as_mut().filter(|r| r.state == Awaiting::Response)
+        {
+            request.state = Awaiting::Answered;
+        }
     }
 
     /// A reset that the connection outlives was out of its window, or not its own.
