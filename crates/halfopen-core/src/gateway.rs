@@ -259,11 +259,13 @@ impl Gateway {
         };
         match step {
             Step::To { phase, news } => {
-                self.enter(id, phase);
                 let refresh = self.config.idle.refresh;
                 let counts = (side == Side::Inside || refresh.by_outside)
                     && (news || refresh.by_empty_segments);
-                if counts || phase != before {
+                if phase != before {
+                    self.counters.moved(before, phase);
+                    self.table.enter(id, phase, self.now);
+                } else if counts {
                     self.table.refresh(id, self.now);
                 }
             }
@@ -443,12 +445,6 @@ impl Gateway {
         }
         self.counters.left(side, packet.bytes().len());
         self.outputs.push_back(Output::Packet(side, packet));
-    }
-
-    fn enter(&mut self, id: u32, phase: Phase) {
-        let mapping = self.table.get_mut(id);
-        self.counters.moved(mapping.phase, phase);
-        mapping.phase = phase;
     }
 
     fn forget(&mut self, id: u32, because: Demise) {

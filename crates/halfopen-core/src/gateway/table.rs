@@ -95,15 +95,20 @@ impl Table {
         id
     }
 
-    /// Starts the timer of the phase that a flow is in.
+    /// Starts the timer of a flow again.
     pub(super) fn refresh(&mut self, id: u32, now: Instant) {
-        self.deadlines.start(id, self[id].phase as usize, now);
+        self.deadlines.restart(id, self[id].phase as usize, now);
+    }
+
+    /// Moves a flow to another phase, whose timer starts.
+    pub(super) fn enter(&mut self, id: u32, phase: Phase, now: Instant) {
+        self.mappings[id as usize].phase = phase;
+        self.deadlines.start(id, phase as usize, now);
     }
 
     /// Forgets a flow, but not that it was.
     pub(super) fn forget(&mut self, id: u32, now: Instant) {
-        self.mappings[id as usize].phase = Phase::Forgotten;
-        self.deadlines.start(id, Phase::Forgotten as usize, now);
+        self.enter(id, Phase::Forgotten, now);
         self.remembered -= 1;
         self.forgotten += 1;
         if self.forgotten > self.forgotten_max
@@ -143,9 +148,13 @@ impl Table {
     }
 
     /// Returns the flow that has been idle for longest.
-    pub(super) fn idlest(&self) -> Option<u32> {
-        let oldest = Phase::REMEMBERED.filter_map(|phase| self.deadlines.oldest(phase));
-        oldest.min_by_key(|&id| self.started(id))
+    pub(super) fn idlest(&mut self) -> Option<u32> {
+        let deadlines = &mut self.deadlines;
+        let oldest = Phase::REMEMBERED.filter_map(|phase| {
+            let id = deadlines.oldest(phase)?;
+            Some((deadlines.started(id), id))
+        });
+        oldest.min_by_key(|&(started, _)| started).map(|(_, id)| id)
     }
 
     /// Returns all remembered flows, in an order that depends on the history alone.
