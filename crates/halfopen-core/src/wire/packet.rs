@@ -35,20 +35,24 @@ impl Packet {
     /// Sends the packet's source somewhere else: the address, and the port if it has ports.
     ///
     /// The address must be of the packet's family. Updates all checksums that cover it.
+    #[inline]
     pub fn set_src(&mut self, src: SocketAddr) {
         self.set_end(End::Src, src);
     }
 
     /// Sets the destination; otherwise as [`set_src`](Self::set_src).
+    #[inline]
     pub fn set_dst(&mut self, dst: SocketAddr) {
         self.set_end(End::Dst, dst);
     }
 
     /// Sets the identifier of an ICMP echo; does nothing to other packets.
+    #[inline]
     pub fn set_icmp_identifier(&mut self, identifier: u16) {
         if self.view().icmp().is_some_and(|icmp| icmp.is_echo()) {
             let at = usize::from(self.layout.transport);
-            self.rewrite_covered(at + 4, &identifier.to_be_bytes(), at + 2);
+            let change = self.overwrite(at + 4, identifier.to_be_bytes());
+            self.correct_sum(change, at + 2);
         }
     }
 
@@ -64,24 +68,27 @@ impl Packet {
     }
 
     /// Takes one from the time to live and returns what is left.
+    #[inline]
     pub fn decrement_ttl(&mut self) -> u8 {
         let left = self.view().ttl().saturating_sub(1);
         if self.layout.v6 {
             self.bytes[7] = left;
         } else {
-            let protocol = self.bytes[9];
-            self.rewrite_covered(8, &[left, protocol], 10);
+            let change = self.overwrite(8, [left, self.bytes[9]]);
+            self.correct_sum(change, 10);
         }
         left
     }
 
     /// Returns the packet as a view, which reads everything.
+    #[inline]
     #[must_use]
     pub fn view(&self) -> View<'_> {
         View { bytes: &self.bytes, layout: self.layout }
     }
 
     /// Returns the bytes, from the IP header on.
+    #[inline]
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -114,6 +121,7 @@ impl Packet {
         checksum::sum(start, segment) == 0xffff
     }
 
+    #[inline]
     fn set_end(&mut self, end: End, to: SocketAddr) {
         let sum_at = self.transport_checksum_at();
         let change = self.set_address(end, to.ip()).and(self.set_port(end, to.port()));
@@ -123,16 +131,17 @@ impl Packet {
         }
     }
 
+    #[inline]
     fn set_address(&mut self, end: End, address: IpAddr) -> Change {
         match (self.layout.v6, address) {
             (false, IpAddr::V4(address)) => {
                 let at = if end == End::Src { 12 } else { 16 };
-                let change = self.overwrite(at, &address.octets());
+                let change = self.overwrite(at, address.octets());
                 self.correct_sum(change, 10);
                 change
             }
             (true, IpAddr::V6(address)) => {
-                self.overwrite(if end == End::Src { 8 } else { 24 }, &address.octets())
+                self.overwrite(if end == End::Src { 8 } else { 24 }, address.octets())
             }
             (false, IpAddr::V6(_)) | (true, IpAddr::V4(_)) => {
                 panic!("an address of another family than the packet's")
@@ -141,12 +150,13 @@ impl Packet {
     }
 
     /// Sets a port, if the packet has ports to be read.
+    #[inline]
     fn set_port(&mut self, end: End, port: u16) -> Change {
         if self.view().ports().is_none() {
             return Change::NONE;
         }
         let at = usize::from(self.layout.transport) + if end == End::Src { 0 } else { 2 };
-        self.overwrite(at, &port.to_be_bytes())
+        self.overwrite(at, port.to_be_bytes())
     }
 
     fn set_quoted_end(&mut self, end: End, to: SocketAddr) {
@@ -164,31 +174,30 @@ impl Packet {
         let at = usize::from(self.layout.payload);
         let sum_at = usize::from(self.layout.transport) + 2;
         let even = quoted.bytes.len() & !1;
-        self.rewrite_covered(at, &quoted.bytes[..even], sum_at);
-    }
-
-    /// Overwrites bytes that the checksum at `sum_at` covers. `new` has an even length.
-    fn rewrite_covered(&mut self, at: usize, new: &[u8], sum_at: usize) {
-        let change = self.overwrite(at, new);
+        let (old, new) = (&mut self.bytes[at..at + even], &quoted.bytes[..even]);
+        let change = Change::of(old, new);
+        old.copy_from_slice(new);
         self.correct_sum(change, sum_at);
     }
 
     /// Overwrites bytes and leaves the checksums that cover them to be corrected.
     #[inline]
-    fn overwrite(&mut self, at: usize, new: &[u8]) -> Change {
-        let bytes = &mut self.bytes[at..at + new.len()];
-        let change = Change::of(bytes, new);
-        bytes.copy_from_slice(new);
+    fn overwrite<const LEN: usize>(&mut self, at: usize, new: [u8; LEN]) -> Change {
+        let old = self.bytes[at..].first_chunk_mut().expect("what was parsed is there");
+        let change = Change::of(old, &new);
+        *old = new;
         change
     }
 
     #[inline]
     fn correct_sum(&mut self, change: Change, sum_at: usize) -> u16 {
-        let sum = change.apply(u16::from_be_bytes([self.bytes[sum_at], self.bytes[sum_at + 1]]));
-        self.bytes[sum_at..sum_at + 2].copy_from_slice(&sum.to_be_bytes());
+        let bytes = self.bytes[sum_at..].first_chunk_mut().expect("what was parsed is there");
+        let sum = change.apply(u16::from_be_bytes(*bytes));
+        *bytes = sum.to_be_bytes();
         sum
     }
 
+    #[inline]
     fn correct_transport_sum(&mut self, change: Change, sum_at: usize) {
         if self.is_unchecked_udp(sum_at) {
             return;
@@ -199,6 +208,7 @@ impl Packet {
         }
     }
 
+    #[inline]
     fn is_unchecked_udp(&self, sum_at: usize) -> bool {
         self.layout.protocol == UDP && self.bytes[sum_at..sum_at + 2] == [0, 0]
     }

@@ -67,7 +67,8 @@ pub(super) struct Layout {
     /// Where its payload starts, which may be beyond the bytes that are there; equals `transport`
     /// if the header's fixed fields are not there to be read.
     pub(super) payload: u16,
-    /// Where the IPv6 fragment header starts.
+    /// Where the fields start that place a fragment: in the IPv4 header the identification, in an
+    /// IPv6 packet the fragment header. `None` if the packet is whole.
     pub(super) fragment: Option<u16>,
     /// How long the packet was on the wire, by its own account.
     pub(super) end: u32,
@@ -161,18 +162,15 @@ impl<'a> View<'a> {
     #[inline]
     #[must_use]
     pub fn fragment(&self) -> Option<Fragment> {
-        if let Some(at) = self.layout.fragment {
-            let at = usize::from(at);
-            let word = self.u16_at(at + 2);
+        let at = usize::from(self.layout.fragment?);
+        let word = self.u16_at(at + 2);
+        Some(if self.layout.v6 {
             let id = u32::from(self.u16_at(at + 4)) << 16 | u32::from(self.u16_at(at + 6));
-            return Some(Fragment { id, offset: word & 0xfff8, more: word & 1 != 0 });
-        }
-        if self.layout.v6 {
-            return None;
-        }
-        let word = self.u16_at(6);
-        let (offset, more) = ((word & 0x1fff) << 3, word & 0x2000 != 0);
-        (offset > 0 || more).then(|| Fragment { id: u32::from(self.u16_at(4)), offset, more })
+            Fragment { id, offset: word & 0xfff8, more: word & 1 != 0 }
+        } else {
+            let id = u32::from(self.u16_at(at));
+            Fragment { id, offset: (word & 0x1fff) << 3, more: word & 0x2000 != 0 }
+        })
     }
 
     /// Returns the TCP header, if there is one to be read.
@@ -212,6 +210,7 @@ impl<'a> View<'a> {
     }
 
     /// Returns the packet that an ICMP error quotes, as far as it quotes it.
+    #[inline]
     #[must_use]
     pub fn quoted(&self) -> Option<View<'a>> {
         self.icmp().filter(icmp::Header::is_error)?;
@@ -273,19 +272,22 @@ impl<'a> View<'a> {
 
     #[inline]
     fn u16_at(&self, at: usize) -> u16 {
-        u16::from_be_bytes([self.bytes[at], self.bytes[at + 1]])
+        u16::from_be_bytes(self.array_at(at))
     }
 
     #[inline]
     fn v4_at(&self, at: usize) -> IpAddr {
-        let octets: [u8; 4] = core::array::from_fn(|index| self.bytes[at + index]);
-        Ipv4Addr::from(octets).into()
+        Ipv4Addr::from_octets(self.array_at(at)).into()
     }
 
     #[inline]
     fn v6_at(&self, at: usize) -> IpAddr {
-        let octets: [u8; 16] = core::array::from_fn(|index| self.bytes[at + index]);
-        Ipv6Addr::from(octets).into()
+        Ipv6Addr::from_octets(self.array_at(at)).into()
+    }
+
+    #[inline]
+    fn array_at<const N: usize>(&self, at: usize) -> [u8; N] {
+        *self.bytes[at..].first_chunk().expect("what was parsed is there")
     }
 }
 
@@ -314,12 +316,14 @@ fn layout_v4(bytes: &[u8], wire_len: usize) -> Result<Layout, Malformed> {
     if bytes.len() < header_len {
         return Err(Malformed::Truncated);
     }
+    // RFC 791 section 3.1: bit 13 says that more follow, the low 13 are the offset.
+    let is_fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0;
     Ok(Layout {
         v6: false,
         protocol: header[9],
         transport: u16_from(header_len)?,
         payload: u16_from(header_len)?,
-        fragment: None,
+        fragment: is_fragment.then_some(4),
         end: u32::try_from(total).map_err(|_| Malformed::HeaderLength)?,
     })
 }
