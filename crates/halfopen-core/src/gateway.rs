@@ -108,6 +108,7 @@ impl Gateway {
     }
 
     /// Forgets what is due by `now`, each at its own time.
+    #[inline]
     fn advance(&mut self, now: Instant) {
         assert!(self.now <= now, "time went back from {:?} to {now:?}", self.now);
         while let Some((deadline, id)) = self.table.pop_due(now) {
@@ -150,6 +151,7 @@ impl Gateway {
     }
 
     /// Returns why a packet cannot pass, whatever its flow.
+    #[inline]
     fn obstacle(&self, side: Side, view: View<'_>) -> Option<Discard> {
         let rules = self.config.fragments;
         let rule = match view.protocol() {
@@ -194,12 +196,12 @@ impl Gateway {
         match side {
             Side::Inside if opens => Fate::Open(ends),
             Side::Outside if opens && let Some(inside) = self.filter.admit(&ends) => {
-                let inner = Ends { near: inside, ..ends };
+                let inner = ends.with_near(inside);
                 let known = self.table.find(Side::Inside, &inner);
                 if known.is_some_and(|id| self.table[id].phase != Phase::Forgotten) {
                     return Fate::Discard(Discard::Filtered); // it has another external end
                 }
-                Fate::Admit(inner, ends.near)
+                Fate::Admit(inner, ends.near())
             }
             // A stranger's packet is only an orphan if it may once have had a flow.
             Side::Outside if opens && is_tcp || forgotten.is_none() && !is_tcp => {
@@ -246,6 +248,7 @@ impl Gateway {
         }
     }
 
+    #[inline]
     fn follow(&mut self, id: u32, side: Side, packet: Packet) {
         let mapping = self.table.get_mut(id);
         let before = mapping.phase;
@@ -310,7 +313,7 @@ impl Gateway {
 
     /// Chooses the external end of a new flow; without translation it is the inside end itself.
     fn choose_external(&mut self, inner: &Ends) -> Option<SocketAddr> {
-        let Some(ports) = &mut self.ports else { return Some(inner.near) };
+        let Some(ports) = &mut self.ports else { return Some(inner.near()) };
         let table = &self.table;
         let external = ports.choose(inner, |outer| {
             let known = table.find(Side::Outside, outer);
@@ -412,6 +415,7 @@ impl Gateway {
     }
 
     /// Passes a packet of a remembered flow on.
+    #[inline]
     fn pass(&mut self, id: u32, side: Side, packet: Packet) {
         let mapping = &self.table[id];
         let to = match side {
@@ -425,6 +429,7 @@ impl Gateway {
     }
 
     /// Passes a packet on with its near end translated.
+    #[inline]
     fn forward(&mut self, to: SocketAddr, side: Side, mut packet: Packet) {
         if self.ports.is_some() {
             match side {
@@ -438,6 +443,7 @@ impl Gateway {
     }
 
     /// Sends a packet; one to an external address of the gateway's own comes back in.
+    #[inline]
     fn send(&mut self, side: Side, packet: Packet) {
         let dst = packet.view().dst();
         if side == Side::Outside && self.ports.as_ref().is_some_and(|ports| ports.owns(dst)) {

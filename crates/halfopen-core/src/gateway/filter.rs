@@ -38,7 +38,7 @@ impl Filter {
     /// Returns the inside end that the far end of `outer` reaches, if it may.
     pub(super) fn admit(&self, outer: &Ends) -> Option<SocketAddr> {
         if self.filtering == Dependence::Endpoint && !self.translates {
-            return Some(outer.near);
+            return Some(outer.near());
         }
         self.doors.get(&outer.masked(self.filtering)).copied()
     }

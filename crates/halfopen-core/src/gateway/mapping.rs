@@ -9,6 +9,7 @@ use super::tracker::Tracker;
 use crate::flow::{FlowKey, Protocol};
 use crate::hop::{Demise, Side};
 use crate::wire::View;
+use crate::wire::icmp::Header;
 
 /// How far a flow has come. Each phase has a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,39 +54,76 @@ impl Phase {
 
 /// The two ends of a flow as they are named on one side of the gateway.
 ///
-/// `near` is the inside end or, seen from outside, what it is translated to. The ports of an ICMP
-/// query are its identifier, on the near end, and zero.
+/// The near end is the inside end or, seen from outside, what it is translated to. The ports of an
+/// ICMP query are its identifier, on the near end, and zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ends {
     pub(super) protocol: Protocol,
-    pub(super) near: SocketAddr,
-    pub(super) far: SocketAddr,
+    near_port: u16,
+    far_port: u16,
+    addresses: Pair,
+}
+
+/// The addresses of a near and a far end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Pair {
+    V4 { near: Ipv4Addr, far: Ipv4Addr },
+    V6 { near: Ipv6Addr, far: Ipv6Addr },
 }
 
 impl Ends {
     /// Returns the ends of the flow of a packet that came from `side`; `None` if its flow has no
     /// name that a gateway knows.
+    #[inline]
     pub(super) fn of(view: View<'_>, side: Side) -> Option<Self> {
-        let FlowKey { protocol, initiator: mut src, responder: mut dst } = view.flow()?;
-        match protocol {
-            Protocol::Tcp | Protocol::Udp => {}
-            Protocol::Icmp if view.icmp()?.is_echo() => {
-                if side == Side::Outside {
-                    dst.set_port(src.port());
-                    src.set_port(0);
-                }
+        let protocol = view.protocol();
+        let (near_port, far_port) = match protocol {
+            Protocol::Tcp | Protocol::Udp => {
+                let (src, dst) = view.ports()?;
+                if side == Side::Inside { (src, dst) } else { (dst, src) }
             }
-            Protocol::Icmp | Protocol::Other(_) => return None,
-        }
-        Some(match side {
-            Side::Inside => Self { protocol, near: src, far: dst },
-            Side::Outside => Self { protocol, near: dst, far: src },
-        })
+            Protocol::Icmp => (view.icmp().filter(Header::is_echo)?.identifier(), 0),
+            Protocol::Other(_) => return None,
+        };
+        let addresses = match side {
+            Side::Inside => Pair::new(view.src(), view.dst()),
+            Side::Outside => Pair::new(view.dst(), view.src()),
+        };
+        Some(Self { protocol, near_port, far_port, addresses })
+    }
+
+    pub(super) fn near(&self) -> SocketAddr {
+        let address = match self.addresses {
+            Pair::V4 { near, .. } => near.into(),
+            Pair::V6 { near, .. } => near.into(),
+        };
+        SocketAddr::new(address, self.near_port)
+    }
+
+    pub(super) fn far(&self) -> SocketAddr {
+        let address = match self.addresses {
+            Pair::V4 { far, .. } => far.into(),
+            Pair::V6 { far, .. } => far.into(),
+        };
+        SocketAddr::new(address, self.far_port)
+    }
+
+    /// Returns the ends with another near one, of the same family.
+    pub(super) fn with_near(&self, near: SocketAddr) -> Self {
+        let addresses = Pair::new(near.ip(), self.far().ip());
+        Self { near_port: near.port(), addresses, ..*self }
+    }
+
+    /// Returns the ends with another far one, of the same family.
+    pub(super) fn with_far(&self, far: SocketAddr) -> Self {
+        let addresses = Pair::new(self.near().ip(), far.ip());
+        Self { far_port: far.port(), addresses, ..*self }
     }
 
     /// Returns the flow, as if `side` had opened it.
-    pub(super) const fn opened_by(self, side: Side) -> FlowKey {
-        let flow = FlowKey { protocol: self.protocol, initiator: self.near, responder: self.far };
+    pub(super) fn opened_by(&self, side: Side) -> FlowKey {
+        let (initiator, responder) = (self.near(), self.far());
+        let flow = FlowKey { protocol: self.protocol, initiator, responder };
         match side {
             Side::Inside => flow,
             Side::Outside => flow.reversed(),
@@ -96,24 +134,34 @@ impl Ends {
     #[inline]
     pub(super) fn hash(&self, hasher: &FixedState) -> u64 {
         let mut hasher = hasher.build_hasher();
-        match (self.near.ip(), self.far.ip()) {
-            (IpAddr::V4(near), IpAddr::V4(far)) => {
-                hasher.write_u64(u64::from(near.to_bits()) << 32 | u64::from(far.to_bits()));
-            }
-            (near, far) => {
-                hasher.write_u128(wide(near).to_bits());
-                hasher.write_u128(wide(far).to_bits());
-            }
-        }
         let protocol = match self.protocol {
             Protocol::Tcp => 0,
             Protocol::Udp => 1,
             Protocol::Icmp => 2,
             Protocol::Other(number) => 3 + u64::from(number),
         };
-        let ports = u64::from(self.near.port()) << 16 | u64::from(self.far.port());
+        let ports = u64::from(self.near_port) << 16 | u64::from(self.far_port);
         hasher.write_u64(protocol << 32 | ports);
+        match self.addresses {
+            Pair::V4 { near, far } => {
+                hasher.write_u64(u64::from(near.to_bits()) << 32 | u64::from(far.to_bits()));
+            }
+            Pair::V6 { near, far } => {
+                hasher.write_u128(near.to_bits());
+                hasher.write_u128(far.to_bits());
+            }
+        }
         hasher.finish()
+    }
+}
+
+impl Pair {
+    #[inline]
+    fn new(near: IpAddr, far: IpAddr) -> Self {
+        match (near, far) {
+            (IpAddr::V4(near), IpAddr::V4(far)) => Self::V4 { near, far },
+            (near, far) => Self::V6 { near: wide(near), far: wide(far) },
+        }
     }
 }
 
@@ -140,7 +188,12 @@ pub(super) struct Mapping {
 
 const _: () = assert!(size_of::<Mapping>() == 64, "a mapping fits a cache line");
 
-/// The addresses of a mapping's inside, external and outside end. The common family is in place.
+/// The places of a mapping's addresses.
+const INSIDE: usize = 0;
+const EXTERNAL: usize = 1;
+const OUTSIDE: usize = 2;
+
+/// The addresses of a mapping's three ends. The common family is in place.
 #[derive(Debug)]
 enum Addresses {
     V4([Ipv4Addr; 3]),
@@ -156,17 +209,20 @@ impl Mapping {
         phase: Phase,
         tcp: Tracker,
     ) -> Self {
-        let addresses = match (inner.near.ip(), external.ip(), inner.far.ip()) {
-            (IpAddr::V4(near), IpAddr::V4(external), IpAddr::V4(far)) => {
-                Addresses::V4([near, external, far])
+        let addresses = match (inner.addresses, external.ip()) {
+            (Pair::V4 { near, far }, IpAddr::V4(external)) => Addresses::V4([near, external, far]),
+            (Pair::V4 { near, far }, IpAddr::V6(external)) => {
+                Addresses::V6(Box::new([near.to_ipv6_mapped(), external, far.to_ipv6_mapped()]))
             }
-            (near, external, far) => Addresses::V6(Box::new([near, external, far].map(wide))),
+            (Pair::V6 { near, far }, external) => {
+                Addresses::V6(Box::new([near, wide(external), far]))
+            }
         };
         Self {
             addresses,
-            inside_port: inner.near.port(),
+            inside_port: inner.near_port,
             external_port: external.port(),
-            outside_port: inner.far.port(),
+            outside_port: inner.far_port,
             protocol: inner.protocol,
             phase,
             opened_by,
@@ -180,48 +236,53 @@ impl Mapping {
     }
 
     /// Returns the ends as they are named inside.
+    #[inline]
     pub(super) fn inner(&self) -> Ends {
-        Ends { protocol: self.protocol, near: self.inside(), far: self.outside() }
+        self.ends(INSIDE, self.inside_port)
     }
 
     /// Returns the ends as they are named outside.
+    #[inline]
     pub(super) fn outer(&self) -> Ends {
-        Ends { protocol: self.protocol, near: self.external(), far: self.outside() }
+        self.ends(EXTERNAL, self.external_port)
     }
 
     /// Tells whether these are its ends as they are named inside.
+    #[inline]
     pub(super) fn is_inner(&self, ends: &Ends) -> bool {
-        self.inside_port == ends.near.port() && self.is_between(0, ends)
+        self.inner() == *ends
     }
 
     /// Tells whether these are its ends as they are named outside.
+    #[inline]
     pub(super) fn is_outer(&self, ends: &Ends) -> bool {
-        self.external_port == ends.near.port() && self.is_between(1, ends)
+        self.outer() == *ends
     }
 
-    fn is_between(&self, near: usize, ends: &Ends) -> bool {
-        let same = match (&self.addresses, ends.near.ip(), ends.far.ip()) {
-            (Addresses::V4(own), IpAddr::V4(from), IpAddr::V4(to)) => {
-                own[near] == from && own[2] == to
-            }
-            (Addresses::V6(own), from, to) => own[near] == from && own[2] == to,
-            (Addresses::V4(_), _, _) => false,
+    #[inline]
+    fn ends(&self, near: usize, near_port: u16) -> Ends {
+        let addresses = match &self.addresses {
+            Addresses::V4(own) => Pair::V4 { near: own[near], far: own[OUTSIDE] },
+            Addresses::V6(own) => Pair::V6 { near: own[near], far: own[OUTSIDE] },
         };
-        same && self.outside_port == ends.far.port() && self.protocol == ends.protocol
+        Ends { protocol: self.protocol, near_port, far_port: self.outside_port, addresses }
     }
 
+    #[inline]
     pub(super) fn inside(&self) -> SocketAddr {
-        SocketAddr::new(self.address(0), self.inside_port)
+        SocketAddr::new(self.address(INSIDE), self.inside_port)
     }
 
+    #[inline]
     pub(super) fn external(&self) -> SocketAddr {
-        SocketAddr::new(self.address(1), self.external_port)
+        SocketAddr::new(self.address(EXTERNAL), self.external_port)
     }
 
     pub(super) fn outside(&self) -> SocketAddr {
-        SocketAddr::new(self.address(2), self.outside_port)
+        SocketAddr::new(self.address(OUTSIDE), self.outside_port)
     }
 
+    #[inline]
     fn address(&self, index: usize) -> IpAddr {
         match &self.addresses {
             Addresses::V4(addresses) => addresses[index].into(),

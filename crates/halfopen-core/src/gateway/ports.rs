@@ -47,11 +47,11 @@ impl Ports {
         if let Some(&external) = self.bindings.get(&self.binding(inner)) {
             return Some(external);
         }
-        let v4 = inner.near.is_ipv4();
+        let v4 = inner.near().is_ipv4();
         let external = &self.translation.external;
         let family: Vec<IpAddr> =
             external.iter().copied().filter(|address| address.is_ipv4() == v4).collect();
-        let first = pairing(inner.near.ip(), family.len());
+        let first = pairing(inner.near().ip(), family.len());
         let paired_first = family.iter().cycle().skip(first).take(family.len());
         paired_first.copied().find_map(|address| self.choose_port(address, inner, &is_taken))
     }
@@ -60,7 +60,7 @@ impl Ports {
     pub(super) fn acquire(&mut self, mapping: &Mapping) {
         let outer = mapping.outer();
         if self.is_shared() {
-            self.bindings.add(self.binding(&mapping.inner()), outer.near);
+            self.bindings.add(self.binding(&mapping.inner()), outer.near());
             if !self.reserved.add(outer.masked(self.scope), ()) {
                 return;
             }
@@ -81,11 +81,13 @@ impl Ports {
     }
 
     /// Tells whether packets from outside to `address` are for the gateway.
+    #[inline]
     pub(super) fn owns(&self, address: IpAddr) -> bool {
         self.translation.external.contains(&address)
     }
 
     /// Tells whether flows to an address of this family can be translated.
+    #[inline]
     pub(super) fn serves(&self, address: IpAddr) -> bool {
         self.translation.external.iter().any(|external| external.is_ipv4() == address.is_ipv4())
     }
@@ -100,7 +102,7 @@ impl Ports {
         inner: &Ends,
         is_taken: impl Fn(&Ends) -> bool,
     ) -> Option<SocketAddr> {
-        let end = |port| Ends { near: SocketAddr::new(address, port), ..*inner };
+        let end = |port| inner.with_near(SocketAddr::new(address, port));
         let ports = &self.translation.ports;
         let limit = self.translation.per_destination.unwrap_or(u32::MAX).min(len(ports));
         if self.used.count(&self.usage(&end(0))) >= limit {
@@ -116,7 +118,7 @@ impl Ports {
                 !is_taken(&end(port))
             }
         };
-        let own = Some(inner.near.port());
+        let own = Some(inner.near().port());
         let kept = own.filter(|port| self.translation.preserve_port && ports.contains(port));
         let rest = (start..=*ports.end()).chain(*ports.start()..start);
         let port = kept.into_iter().chain(rest).find(is_free)?;
@@ -134,8 +136,8 @@ impl Ports {
     }
 
     fn usage(&self, outer: &Ends) -> Ends {
-        let near = SocketAddr::new(outer.near.ip(), 0);
-        Ends { near, ..outer.masked(self.scope) }
+        let near = SocketAddr::new(outer.near().ip(), 0);
+        outer.masked(self.scope).with_near(near)
     }
 }
 

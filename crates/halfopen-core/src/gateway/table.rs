@@ -119,15 +119,18 @@ impl Table {
     }
 
     /// Returns the flow that was due first, if any is due by `now`, with its deadline.
+    #[inline]
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Instant, u32)> {
         self.deadlines.pop_due(now)
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, id: u32) -> &mut Mapping {
         &mut self.mappings[id as usize]
     }
 
     /// Finds a flow, remembered or forgotten, by its ends as they are named on `side`.
+    #[inline]
     pub(super) fn find(&self, side: Side, ends: &Ends) -> Option<u32> {
         let hash = ends.hash(&self.hasher);
         let found = if side == Side::Inside || !self.translates {

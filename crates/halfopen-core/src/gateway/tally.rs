@@ -46,18 +46,15 @@ impl<V> Tally<V> {
 
 impl Ends {
     /// Returns the ends with only so much of the far one as `dependence` depends on.
-    pub(super) const fn masked(&self, dependence: Dependence) -> Self {
-        let far = match dependence {
-            Dependence::Endpoint => {
-                let any = match self.far {
-                    SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                    SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-                };
-                SocketAddr::new(any, 0)
-            }
-            Dependence::Address => SocketAddr::new(self.far.ip(), 0),
-            Dependence::AddressAndPort => self.far,
+    pub(super) fn masked(&self, dependence: Dependence) -> Self {
+        let any = match self.far() {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        Self { protocol: self.protocol, near: self.near, far }
+        match dependence {
+            Dependence::Endpoint => self.with_far(SocketAddr::new(any, 0)),
+            Dependence::Address => self.with_far(SocketAddr::new(self.far().ip(), 0)),
+            Dependence::AddressAndPort => *self,
+        }
     }
 }

@@ -86,6 +86,7 @@ pub(super) enum Step {
 
 impl Segment {
     /// Reads a segment, if its header is there.
+    #[inline]
     pub(super) fn read(view: View<'_>) -> Option<Self> {
         let header = view.tcp()?;
         let syn = header.flags.has(Flags::SYN);
@@ -148,6 +149,7 @@ impl Tracker {
     }
 
     /// Takes a segment from `side` while the connection is in `phase`.
+    #[inline]
     pub(super) fn track(&mut self, phase: Phase, side: Side, segment: &Segment) -> Step {
         let flags = segment.header.flags;
         if flags.has(Flags::RST) {
