@@ -20,6 +20,11 @@ pub(crate) struct Sighting<'a> {
     /// The payload as far as it is there, and how long it was.
     pub(crate) payload: &'a [u8],
     pub(crate) len: u32,
+    /// What in the packet changes with each sending, so that the same value is the same packet
+    /// however late it comes.
+    pub(crate) counter: Option<Counter>,
+    /// A number that the same packet has when a capture shows it again, and a retransmission has
+    /// not.
     pub(crate) fingerprint: u32,
     view: View<'a>,
 }
@@ -45,24 +50,26 @@ const MIX_HEAD: u64 = 0x9e37_79b9_7f4a_7c15;
 const MIX_REST: u64 = 0x6a09_e667_f3bc_c909;
 
 impl<'a> Sighting<'a> {
-    /// Reads a segment; `None` for what is not TCP or whose header is not there.
-    pub(crate) fn read(view: View<'a>, frame: u64, moment: Moment) -> Option<Self> {
-        let tcp = view.tcp()?;
-        let mut sighting = Self {
+    /// Reads the segment of which `tcp` is the header.
+    #[inline]
+    pub(crate) fn new(view: View<'a>, tcp: Header, frame: u64, moment: Moment) -> Self {
+        let len = u32::try_from(view.payload_len()).unwrap_or(u32::MAX);
+        let ip_id = view.ip_id();
+        let counter = counter(view, ip_id);
+        Self {
             mark: Mark::new(moment.at, frame),
             era: moment.era,
             src: End::new(view.src(), tcp.src_port),
             dst: End::new(view.dst(), tcp.dst_port),
             tcp,
             ttl: view.ttl(),
-            ip_id: view.ip_id(),
+            ip_id,
             payload: view.payload(),
-            len: u32::try_from(view.payload_len()).unwrap_or(u32::MAX),
-            fingerprint: 0,
+            len,
+            counter,
+            fingerprint: fingerprint(&tcp, len, counter),
             view,
-        };
-        sighting.fingerprint = sighting.fingerprint();
-        Some(sighting)
+        }
     }
 
     pub(crate) fn is(&self, flags: Flags) -> bool {
@@ -113,38 +120,30 @@ impl<'a> Sighting<'a> {
         self.len <= 1 && sent.next() == Some(self.tcp.seq + 1)
     }
 
-    /// Returns what in the packet changes with each sending, so that the same value is the same
-    /// packet however late it comes.
-    pub(crate) fn counter(&self) -> Option<Counter> {
-        match self.ip_id {
-            Some(id) if id != 0 => Some(Counter::Identification(id)),
-            Some(_) | None => {
-                let stamps = self.view.tcp_options().timestamps;
-                stamps.map(|(value, _)| Counter::Timestamp(value))
-            }
-        }
-    }
-
     /// Tells whether the segment reports data that came twice (RFC 2883): its first block lies
     /// below what it acknowledges.
     pub(crate) fn reports_duplicate(&self) -> bool {
         self.view.tcp_options_len() >= SACK_LEN
             && self.view.tcp_options().sack.is_some_and(|(_, to)| !to.after(self.tcp.ack))
     }
+}
 
-    /// Returns a number that the same packet has when a capture shows it again, and a
-    /// retransmission has not: Linux counts the identification up, and timestamps move.
-    fn fingerprint(&self) -> u32 {
-        let tcp = &self.tcp;
-        let unique = match self.counter() {
-            Some(Counter::Identification(id)) => id.into(),
-            Some(Counter::Timestamp(stamp)) => stamp,
-            None => 0,
-        };
-        let head = u64::from(tcp.seq.0) << 32 | u64::from(tcp.ack.0);
-        let rest = u64::from(tcp.flags.0) << 48 | u64::from(tcp.window) << 32 | u64::from(self.len);
-        let mixed = (head ^ u64::from(unique).rotate_left(17)).wrapping_mul(MIX_HEAD)
-            ^ rest.wrapping_mul(MIX_REST);
-        u32::try_from(mixed >> 32).unwrap_or(0) | 1 // zero stands for none
+fn counter(view: View<'_>, ip_id: Option<u16>) -> Option<Counter> {
+    match ip_id {
+        Some(id) if id != 0 => Some(Counter::Identification(id)),
+        Some(_) | None => view.tcp_options().timestamps.map(|(value, _)| Counter::Timestamp(value)),
     }
+}
+
+fn fingerprint(tcp: &Header, len: u32, counter: Option<Counter>) -> u32 {
+    let unique = match counter {
+        Some(Counter::Identification(id)) => id.into(),
+        Some(Counter::Timestamp(stamp)) => stamp,
+        None => 0,
+    };
+    let head = u64::from(tcp.seq.0) << 32 | u64::from(tcp.ack.0);
+    let rest = u64::from(tcp.flags.0) << 48 | u64::from(tcp.window) << 32 | u64::from(len);
+    let mixed = (head ^ u64::from(unique).rotate_left(17)).wrapping_mul(MIX_HEAD)
+        ^ rest.wrapping_mul(MIX_REST);
+    u32::try_from(mixed >> 32).unwrap_or(0) | 1 // zero stands for none
 }

@@ -13,24 +13,43 @@ use halfopen_core::wire::tcp::Flags;
 
 use crate::content::Content;
 
-/// One end of a flow in eighteen bytes; IPv4 addresses are mapped.
+/// One end of a flow in eighteen bytes; IPv4 addresses are mapped (RFC 4291 section 2.5.5.2).
+///
+/// The address is kept as two words, since that is how it is compared and hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(Rust, packed(2))]
 pub(crate) struct End {
-    pub(crate) ip: [u8; 16],
-    pub(crate) port: u16,
+    high: u64,
+    low: u64,
+    port: u16,
 }
 
 impl End {
+    #[inline]
     pub(crate) fn new(ip: IpAddr, port: u16) -> Self {
-        let ip = match ip {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-            IpAddr::V6(v6) => v6.octets(),
+        let (high, low) = match ip {
+            IpAddr::V4(v4) => (0, 0xffff << 32 | u64::from(u32::from(v4))),
+            IpAddr::V6(v6) => {
+                let word = |value: u128| u64::try_from(value & u128::from(u64::MAX)).unwrap_or(0);
+                let bits = u128::from(v6);
+                (word(bits >> 64), word(bits))
+            }
         };
-        Self { ip, port }
+        Self { high, low, port }
+    }
+
+    /// Returns the end's address and port as three words.
+    pub(crate) const fn words(self) -> (u64, u64, u16) {
+        (self.high, self.low, self.port)
+    }
+
+    pub(crate) const fn port(self) -> u16 {
+        self.port
     }
 
     pub(crate) fn address(self) -> SocketAddr {
-        SocketAddr::new(Ipv6Addr::from(self.ip).to_canonical(), self.port)
+        let ip = Ipv6Addr::from(u128::from(self.high) << 64 | u128::from(self.low));
+        SocketAddr::new(ip.to_canonical(), self.port)
     }
 }
 

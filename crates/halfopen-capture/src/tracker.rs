@@ -100,8 +100,8 @@ impl Tracker {
         self.last = self.last.max(Some(moment.at));
         match view.protocol() {
             Protocol::Tcp => {
-                if let Some(sighting) = Sighting::read(view, number, moment) {
-                    self.take_segment(&sighting);
+                if let Some(tcp) = view.tcp() {
+                    self.take_segment(&Sighting::new(view, tcp, number, moment));
                 }
             }
             Protocol::Icmp => self.take_icmp(view, Mark::new(moment.at, number)),
@@ -198,7 +198,7 @@ impl Tracker {
                 match (known(seen.src), known(seen.dst)) {
                     (true, false) => false,
                     (false, true) => true,
-                    _ => seen.src.port >= seen.dst.port,
+                    _ => seen.src.port() >= seen.dst.port(),
                 }
             }
         };
@@ -285,7 +285,7 @@ impl Tracker {
 
 /// Hashes both ends so that their order does not matter.
 fn hash_pair(hasher: &foldhash::fast::FixedState, a: End, b: End) -> u64 {
-    let one = |end: End| hasher.hash_one((u128::from_ne_bytes(end.ip), end.port));
+    let one = |end: End| hasher.hash_one(end.words());
     one(a).wrapping_add(one(b))
 }
 

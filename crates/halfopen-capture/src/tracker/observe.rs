@@ -405,7 +405,7 @@ impl Half {
     fn shows_again(&self, seen: &Sighting<'_>, last: Mark) -> bool {
         let since = seen.mark.at().saturating_since(last.at());
         if self.recent.contains(&seen.fingerprint) {
-            let unique = seen.counter().is_some();
+            let unique = seen.counter.is_some();
             return since <= if unique { UNIQUE_ECHO_MAX } else { ECHO_MAX };
         }
         let sends = seen.seq_len() > 0 && !self.has_seen(seen.tcp.seq, seen.seq_len());
@@ -417,7 +417,7 @@ impl Half {
     /// Tells whether a packet was sent before one that was seen already. A retransmission is sent
     /// later than what it repeats, and counts on.
     fn is_overtaken(&self, seen: &Sighting<'_>) -> bool {
-        match seen.counter() {
+        match seen.counter {
             Some(Counter::Identification(id)) => {
                 self.ip_id != 0 && self.ip_id.wrapping_sub(id) < OVERTAKEN_MAX
             }
@@ -436,7 +436,7 @@ impl Half {
             self.ttls[slot] = seen.ttl;
             self.ip_id = seen.ip_id.unwrap_or(0);
         }
-        if let Some(Counter::Timestamp(stamp)) = seen.counter() {
+        if let Some(Counter::Timestamp(stamp)) = seen.counter {
             self.stamp = stamp;
         }
     }
