@@ -13,7 +13,7 @@
 //! is late, or that calls more often than it must, gets the same outputs in the same order.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 mod config;
 mod counters;
@@ -445,8 +445,7 @@ impl Gateway {
     /// Sends a packet; one to an external address of the gateway's own comes back in.
     #[inline]
     fn send(&mut self, side: Side, packet: Packet) {
-        let dst = packet.view().dst();
-        if side == Side::Outside && self.ports.as_ref().is_some_and(|ports| ports.owns(dst)) {
+        if side == Side::Outside && self.owns(packet.view().dst()) {
             return self.route(Side::Outside, packet);
         }
         self.counters.left(side, packet.bytes().len());
@@ -490,6 +489,11 @@ impl Gateway {
             let side = side.filter(|_| is_due)?;
             Some((side, notice::of_the_end(mapping, side, how, self.config.ttl)))
         })
+    }
+
+    /// Tells whether an address is one of those that it translates to.
+    fn owns(&self, address: IpAddr) -> bool {
+        self.ports.as_ref().is_some_and(|ports| ports.owns(address))
     }
 
     fn report(&mut self, kind: EventKind) {

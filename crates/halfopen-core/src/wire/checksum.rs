@@ -54,9 +54,16 @@ impl Change {
     #[inline]
     pub(super) fn of(old: &[u8], new: &[u8]) -> Self {
         debug_assert_eq!(old.len(), new.len());
-        let word = |bytes: &[u8]| u16::from_be_bytes([bytes[0], bytes[1]]);
-        let words = old.chunks_exact(2).zip(new.chunks_exact(2));
-        Self(words.map(|(old, new)| u64::from(!word(old)) + u64::from(word(new))).sum())
+        let ((old, old_rest), (new, new_rest)) = (old.as_chunks(), new.as_chunks());
+        // Four bytes at a time, as in `sum`, and two for what is left.
+        let long = |(&old, &new): (&[u8; 4], &[u8; 4])| {
+            u64::from(!u32::from_be_bytes(old)) + u64::from(u32::from_be_bytes(new))
+        };
+        let short = |(&old, &new): (&[u8; 2], &[u8; 2])| {
+            u64::from(!u16::from_be_bytes(old)) + u64::from(u16::from_be_bytes(new))
+        };
+        let rest = old_rest.as_chunks().0.iter().zip(new_rest.as_chunks().0);
+        Self(old.iter().zip(new).map(long).chain(rest.map(short)).sum())
     }
 
     /// Returns this change and another.

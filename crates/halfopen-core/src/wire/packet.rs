@@ -183,15 +183,21 @@ impl Packet {
     /// Overwrites bytes and leaves the checksums that cover them to be corrected.
     #[inline]
     fn overwrite<const LEN: usize>(&mut self, at: usize, new: [u8; LEN]) -> Change {
-        let old = self.bytes[at..].first_chunk_mut().expect("what was parsed is there");
+        let old: &mut [u8; LEN] = self.at(at);
         let change = Change::of(old, &new);
         *old = new;
         change
     }
 
     #[inline]
+    fn at<const LEN: usize>(&mut self, at: usize) -> &mut [u8; LEN] {
+        let bytes = &mut self.bytes[at..at + LEN];
+        bytes.try_into().expect("a slice of so many bytes is an array of them")
+    }
+
+    #[inline]
     fn correct_sum(&mut self, change: Change, sum_at: usize) -> u16 {
-        let bytes = self.bytes[sum_at..].first_chunk_mut().expect("what was parsed is there");
+        let bytes = self.at(sum_at);
         let sum = change.apply(u16::from_be_bytes(*bytes));
         *bytes = sum.to_be_bytes();
         sum
