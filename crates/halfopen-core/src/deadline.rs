@@ -18,6 +18,9 @@ pub const fn is_due(deadline: Instant, now: Instant) -> bool {
 }
 
 /// The timers of things that have small numbers for names and one of `CLASSES` classes.
+///
+/// When each timer was started, its owner knows and tells: it notes it beside what it knows of the
+/// thing, which it has at hand when the thing shows up.
 #[derive(Debug)]
 pub struct Deadlines<const CLASSES: usize> {
     classes: [Class; CLASSES],
@@ -39,7 +42,6 @@ struct Class {
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
-    started: Instant,
     prev: u32,
     next: u32,
 }
@@ -78,30 +80,28 @@ impl<const CLASSES: usize> Deadlines<CLASSES> {
         deadlines
     }
 
-    /// Starts the timer of a thing, which may be running, in a class. `now` must not decrease.
+    /// Starts the timer of a thing, which may be running, in a class. The owner notes `now`, which
+    /// must not decrease.
     pub fn start(&mut self, thing: u32, class: usize, now: Instant) {
         let index = node_of::<CLASSES>(thing);
         self.grow(index + 1);
         self.unlink(index);
         self.link_before(class, index);
-        self.nodes[index].started = now;
         if let Some(deadline) = self.classes[class].earliest_due(now) {
             let earlier = self.quiet_until.is_none_or(|quiet_until| deadline < quiet_until);
             self.quiet_until = if earlier { Some(deadline) } else { self.quiet_until };
         }
     }
 
-    /// Starts the timer of a thing again, which must be running in this class.
+    /// Starts the timer of a thing again, which is running in this class since `started`.
     #[inline]
-    pub fn restart(&mut self, thing: u32, class: usize, now: Instant) {
+    pub fn restart(&mut self, thing: u32, class: usize, started: &mut Instant, now: Instant) {
         let Class { unordered_from, .. } = self.classes[class];
         let period = self.classes[class].period(now);
-        let node = &mut self.nodes[node_of::<CLASSES>(thing)];
-        if self.classes[class].period(node.started) == period && period >= unordered_from {
-            node.started = now;
-        } else {
+        if self.classes[class].period(*started) != period || period < unordered_from {
             self.start(thing, class, now);
         }
+        *started = now;
     }
 
     /// Stops the timer of a thing, if it is running.
@@ -115,18 +115,26 @@ impl<const CLASSES: usize> Deadlines<CLASSES> {
     /// Returns the thing that was due first, if anything is due by `now`, with its deadline, and
     /// stops its timer. Of things due at the same time, lower classes come first.
     #[inline]
-    pub fn pop_due(&mut self, now: Instant) -> Option<(Instant, u32)> {
+    pub fn pop_due(
+        &mut self,
+        now: Instant,
+        started: impl Fn(u32) -> Instant,
+    ) -> Option<(Instant, u32)> {
         self.quiet_until.filter(|&quiet_until| is_due(quiet_until, now))?;
-        self.find_due(now)
+        self.find_due(now, started)
     }
 
-    fn find_due(&mut self, now: Instant) -> Option<(Instant, u32)> {
+    fn find_due(
+        &mut self,
+        now: Instant,
+        started: impl Fn(u32) -> Instant,
+    ) -> Option<(Instant, u32)> {
         loop {
-            let earliest = self.earliest();
+            let earliest = self.earliest(&started);
             self.quiet_until = earliest.map(|(deadline, _)| deadline);
             let (deadline, class) = earliest.filter(|&(deadline, _)| is_due(deadline, now))?;
-            if !self.put_in_order(class) {
-                let thing = thing_of::<CLASSES>(self.nodes[class].next)?;
+            if !self.put_in_order(class, &started) {
+                let thing = self.head(class)?;
                 self.stop(thing);
                 return Some((deadline, thing));
             }
@@ -136,50 +144,54 @@ impl<const CLASSES: usize> Deadlines<CLASSES> {
     /// Returns a time by which [`pop_due`](Self::pop_due) is to be called: not after the first
     /// deadline, and before it by a sixteenth of its timeout at most.
     #[must_use]
-    pub fn next(&self) -> Option<Instant> {
-        self.earliest().map(|(deadline, _)| deadline)
-    }
-
-    /// Returns when the timer of a thing was last started.
-    #[must_use]
-    pub fn started(&self, thing: u32) -> Instant {
-        self.nodes[node_of::<CLASSES>(thing)].started
+    pub fn next(&self, started: impl Fn(u32) -> Instant) -> Option<Instant> {
+        self.earliest(started).map(|(deadline, _)| deadline)
     }
 
     /// Returns the thing of a class whose timer was started the longest ago.
-    pub fn oldest(&mut self, class: usize) -> Option<u32> {
-        self.put_in_order(class);
-        thing_of::<CLASSES>(self.nodes[class].next)
+    pub fn oldest(&mut self, class: usize, started: impl Fn(u32) -> Instant) -> Option<u32> {
+        self.put_in_order(class, started);
+        self.head(class)
     }
 
     /// Returns the class of which a thing may be due first, and when.
-    fn earliest(&self) -> Option<(Instant, usize)> {
+    fn earliest(&self, started: impl Fn(u32) -> Instant) -> Option<(Instant, usize)> {
         let heads = self.classes.iter().enumerate().filter_map(|(number, class)| {
-            let thing = thing_of::<CLASSES>(self.nodes[number].next)?;
-            Some((class.earliest_due(self.started(thing))?, number))
+            let deadline = class.earliest_due(started(self.head(number)?))?;
+            Some((deadline, number))
         });
         heads.min_by_key(|&(deadline, _)| deadline)
     }
 
     /// Puts the things of the earliest period in the order of starting, or tells that they are.
-    fn put_in_order(&mut self, class: usize) -> bool {
-        let head = self.nodes[class].next as usize;
-        let period = self.classes[class].period(self.nodes[head].started);
-        if head == class || period < self.classes[class].unordered_from {
+    fn put_in_order(&mut self, class: usize, started: impl Fn(u32) -> Instant) -> bool {
+        let Some(head) = self.head(class) else { return false };
+        let period = self.classes[class].period(started(head));
+        if period < self.classes[class].unordered_from {
             return false;
         }
-        let (mut things, mut next) = (Vec::new(), head);
-        while next != class && self.classes[class].period(self.nodes[next].started) == period {
-            things.push((self.nodes[next].started, next));
-            next = self.nodes[next].next as usize;
+        let mut things = Vec::new();
+        while let Some(head) = self.head(class) {
+            let started = started(head);
+            if self.classes[class].period(started) != period {
+                break;
+            }
+            things.push((started, head));
+            self.stop(head);
         }
         things.sort_unstable();
-        for (_, index) in things {
-            self.unlink(index);
+        let mut next = self.nodes[class].next as usize;
+        for (_, thing) in things.into_iter().rev() {
+            let index = node_of::<CLASSES>(thing);
             self.link_before(next, index);
+            next = index;
         }
         self.classes[class].unordered_from = period + 1;
         true
+    }
+
+    fn head(&self, class: usize) -> Option<u32> {
+        thing_of::<CLASSES>(self.nodes[class].next)
     }
 
     fn grow(&mut self, len: usize) {
@@ -189,7 +201,7 @@ impl<const CLASSES: usize> Deadlines<CLASSES> {
         }
         while self.nodes.len() < len {
             let own = u32::try_from(self.nodes.len()).expect("fewer than 2^32 things");
-            self.nodes.push(Node { started: Instant::EPOCH, prev: own, next: own });
+            self.nodes.push(Node { prev: own, next: own });
         }
     }
 
@@ -248,10 +260,10 @@ mod tests {
     fn a_thing_is_due_at_its_deadline_and_not_before() {
         let mut timers = timers();
         timers.start(7, LONG, at(10));
-        assert!(timers.next() <= Some(at(15)));
-        assert_eq!(timers.pop_due(Instant::from_nanos(14_999_999_999)), None);
-        assert_eq!(timers.pop_due(at(15)), Some((at(15), 7)));
-        assert_eq!((timers.next(), timers.pop_due(at(99))), (None, None));
+        assert!(timers.next(|_| at(10)) <= Some(at(15)));
+        assert_eq!(timers.pop_due(Instant::from_nanos(14_999_999_999), |_| at(10)), None);
+        assert_eq!(timers.pop_due(at(15), |_| at(10)), Some((at(15), 7)));
+        assert_eq!((timers.next(|_| at(10)), timers.pop_due(at(99), |_| at(10))), (None, None));
     }
 
     #[test]
@@ -259,11 +271,11 @@ mod tests {
         let mut timers = timers();
         timers.start(0, SHORT, at(0));
         timers.start(0, LONG, at(0));
-        assert_eq!(timers.pop_due(at(4)), None);
+        assert_eq!(timers.pop_due(at(4), |_| at(0)), None);
         timers.start(0, NEVER, at(4));
-        assert_eq!((timers.next(), timers.oldest(NEVER)), (None, Some(0)));
+        assert_eq!((timers.next(|_| at(4)), timers.oldest(NEVER, |_| at(4))), (None, Some(0)));
         timers.stop(0);
-        assert_eq!(timers.oldest(NEVER), None);
+        assert_eq!(timers.oldest(NEVER, |_| at(4)), None);
     }
 
     #[test]
@@ -271,43 +283,46 @@ mod tests {
         let timeouts = [Some(Duration::from_secs(1)), Some(Duration::from_secs(5)), None];
         for seed in 0..20 {
             let mut rng = Rng::new(seed);
-            let (mut timers, mut plain) = (timers(), [None; 50]);
-            let deadline = |started: Option<(Instant, usize)>| {
-                let (started, class) = started?;
-                timeouts[class].map(|timeout| started + timeout)
+            let mut timers = timers();
+            // When each was started, and in which class if it is running.
+            let mut plain = [(Instant::EPOCH, None); 50];
+            let deadline = |&(started, class): &(Instant, Option<usize>)| {
+                timeouts[class?].map(|timeout| started + timeout)
             };
             let mut now = Instant::EPOCH;
             let pause = 1 << rng.below(30);
             for _ in 0..2_000 {
                 now = now + Duration::from_nanos(rng.below(pause));
-                while let Some((due, thing)) = timers.pop_due(now) {
-                    assert_eq!(deadline(plain[thing as usize].take()), Some(due), "seed {seed}");
-                    assert!(plain.iter().filter_map(|&other| deadline(other)).all(|it| it >= due));
+                while let Some((due, thing)) = timers.pop_due(now, |it| plain[it as usize].0) {
+                    let thing = &mut plain[thing as usize];
+                    assert_eq!(deadline(thing), Some(due), "seed {seed}");
+                    thing.1 = None;
+                    assert!(plain.iter().filter_map(deadline).all(|other| other >= due));
                 }
-                let next = plain.iter().filter_map(|&started| deadline(started)).min();
+                let earliest = plain.iter().filter_map(deadline).min();
+                assert!(earliest.is_none_or(|earliest| earliest > now), "seed {seed}");
+                let next = timers.next(|it| plain[it as usize].0);
+                assert!(next <= earliest && next.is_some() == earliest.is_some(), "seed {seed}");
                 assert!(next.is_none_or(|next| next > now), "seed {seed}");
-                assert!(timers.next() <= next && timers.next().is_some() == next.is_some());
-                assert!(timers.next().is_none_or(|next| next > now), "seed {seed}");
                 let (thing, class) = (rng.index(50), rng.index(3));
                 let number = u32::try_from(thing).unwrap();
-                match (rng.below(10), plain[thing]) {
+                let (started, running) = &mut plain[thing];
+                match (rng.below(10), *running) {
                     (0, _) => {
                         timers.stop(number);
-                        plain[thing] = None;
+                        *running = None;
                     }
-                    (1..6, Some((_, class))) => {
-                        timers.restart(number, class, now);
-                        plain[thing] = Some((now, class));
-                    }
+                    (1..6, Some(class)) => timers.restart(number, class, started, now),
                     _ => {
                         timers.start(number, class, now);
-                        plain[thing] = Some((now, class));
+                        plain[thing] = (now, Some(class));
                     }
                 }
                 if rng.chance(0.05) {
-                    let oldest = timers.oldest(class).map(|thing| plain[thing as usize]);
-                    let all = plain.iter().flatten().filter(|(_, its)| *its == class);
-                    assert_eq!(oldest.flatten(), all.min().copied(), "seed {seed}");
+                    let oldest = timers.oldest(class, |it| plain[it as usize].0);
+                    let oldest = oldest.map(|thing| plain[thing as usize].0);
+                    let all = plain.iter().filter(|(_, its)| *its == Some(class));
+                    assert_eq!(oldest, all.map(|&(started, _)| started).min(), "seed {seed}");
                 }
             }
         }

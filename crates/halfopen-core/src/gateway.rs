@@ -252,10 +252,10 @@ impl Gateway {
     fn follow(&mut self, id: u32, side: Side, packet: Packet) {
         let mapping = self.table.get_mut(id);
         let before = mapping.phase;
-        let step = if mapping.protocol == Protocol::Tcp {
+        let step = if mapping.protocol() == Protocol::Tcp {
             let segment = Segment::read(packet.view());
             segment.map_or(Step::Aside, |segment| mapping.tcp.track(before, side, &segment))
-        } else if before == Phase::Udp && side != mapping.opened_by {
+        } else if before == Phase::Udp && side != mapping.opened_by() {
             Step::To { phase: Phase::UdpStream, news: true }
         } else {
             Step::To { phase: before, news: true }
@@ -363,14 +363,14 @@ impl Gateway {
             (Protocol::Icmp, _) => (Phase::Icmp, Tracker::NONE),
             (Protocol::Tcp | Protocol::Udp | Protocol::Other(_), _) => (Phase::Udp, Tracker::NONE),
         };
-        let mapping = Mapping::new(inner, external, opened_by, phase, tcp);
+        let mapping = Mapping::new(inner, external, opened_by, phase, self.now, tcp);
         if let Some(ports) = &mut self.ports {
             ports.acquire(&mapping);
         }
         self.filter.open(&mapping);
         self.counters.moved(Phase::Forgotten, phase);
         let flow = mapping.flow();
-        let id = self.table.remember(mapping, self.now);
+        let id = self.table.remember(mapping);
         self.report(EventKind::Remembered { flow });
         id
     }
@@ -383,9 +383,9 @@ impl Gateway {
         side: Side,
         packet: Packet,
     ) {
-        let opened_by = forgotten.map_or(Side::Inside, |id| self.table[id].opened_by);
+        let opened_by = forgotten.map_or(Side::Inside, |id| self.table[id].opened_by());
         let flow = forgotten.map_or(ends.opened_by(opened_by), |id| self.table[id].flow());
-        let forgotten = forgotten.map(|id| self.table.started(id));
+        let forgotten = forgotten.map(|id| self.table[id].started);
         let external = match reaction {
             Reaction::Adopted => self.choose_external(&ends).filter(|_| self.make_room(&ends)),
             Reaction::Dropped | Reaction::Reset | Reaction::Unreachable => None,
@@ -455,7 +455,7 @@ impl Gateway {
     fn forget(&mut self, id: u32, because: Demise) {
         let mapping = &self.table[id];
         let flow = mapping.flow();
-        let idle = self.now.saturating_since(self.table.started(id));
+        let idle = self.now.saturating_since(mapping.started);
         let notices = self.notices(mapping, because);
         if because == Demise::Idle && mapping.phase.is_active() {
             self.counters.idle_timeouts += 1;

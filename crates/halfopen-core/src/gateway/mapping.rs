@@ -8,6 +8,7 @@ use foldhash::fast::FixedState;
 use super::tracker::Tracker;
 use crate::flow::{FlowKey, Protocol};
 use crate::hop::{Demise, Side};
+use crate::time::Instant;
 use crate::wire::View;
 use crate::wire::icmp::Header;
 
@@ -176,13 +177,13 @@ const fn wide(address: IpAddr) -> Ipv6Addr {
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Mapping {
-    addresses: Addresses,
+    identity: Identity,
     inside_port: u16,
     external_port: u16,
     outside_port: u16,
-    pub(super) protocol: Protocol,
     pub(super) phase: Phase,
-    pub(super) opened_by: Side,
+    /// When its timer was last started; if it is forgotten, when that happened.
+    pub(super) started: Instant,
     pub(super) tcp: Tracker,
 }
 
@@ -193,11 +194,12 @@ const INSIDE: usize = 0;
 const EXTERNAL: usize = 1;
 const OUTSIDE: usize = 2;
 
-/// The addresses of a mapping's three ends. The common family is in place.
+/// The addresses of a mapping's three ends, those of the common family in place, and the bytes that
+/// fit beside them.
 #[derive(Debug)]
-enum Addresses {
-    V4([Ipv4Addr; 3]),
-    V6(Box<[Ipv6Addr; 3]>),
+enum Identity {
+    V4 { addresses: [Ipv4Addr; 3], protocol: Protocol, opened_by: Side },
+    V6 { addresses: Box<[Ipv6Addr; 3]>, protocol: Protocol, opened_by: Side },
 }
 
 impl Mapping {
@@ -207,32 +209,52 @@ impl Mapping {
         external: SocketAddr,
         opened_by: Side,
         phase: Phase,
+        started: Instant,
         tcp: Tracker,
     ) -> Self {
-        let addresses = match (inner.addresses, external.ip()) {
-            (Pair::V4 { near, far }, IpAddr::V4(external)) => Addresses::V4([near, external, far]),
+        let protocol = inner.protocol;
+        let identity = match (inner.addresses, external.ip()) {
+            (Pair::V4 { near, far }, IpAddr::V4(external)) => {
+                Identity::V4 { addresses: [near, external, far], protocol, opened_by }
+            }
             (Pair::V4 { near, far }, IpAddr::V6(external)) => {
-                Addresses::V6(Box::new([near.to_ipv6_mapped(), external, far.to_ipv6_mapped()]))
+                let addresses = [near.to_ipv6_mapped(), external, far.to_ipv6_mapped()];
+                Identity::V6 { addresses: Box::new(addresses), protocol, opened_by }
             }
             (Pair::V6 { near, far }, external) => {
-                Addresses::V6(Box::new([near, wide(external), far]))
+                let addresses = Box::new([near, wide(external), far]);
+                Identity::V6 { addresses, protocol, opened_by }
             }
         };
         Self {
-            addresses,
+            identity,
             inside_port: inner.near_port,
             external_port: external.port(),
             outside_port: inner.far_port,
-            protocol: inner.protocol,
             phase,
-            opened_by,
+            started,
             tcp,
         }
     }
 
     /// Returns the flow as it is named inside.
     pub(super) fn flow(&self) -> FlowKey {
-        self.inner().opened_by(self.opened_by)
+        self.inner().opened_by(self.opened_by())
+    }
+
+    #[inline]
+    pub(super) const fn protocol(&self) -> Protocol {
+        match self.identity {
+            Identity::V4 { protocol, .. } | Identity::V6 { protocol, .. } => protocol,
+        }
+    }
+
+    /// Returns the side of the end that opened the flow.
+    #[inline]
+    pub(super) const fn opened_by(&self) -> Side {
+        match self.identity {
+            Identity::V4 { opened_by, .. } | Identity::V6 { opened_by, .. } => opened_by,
+        }
     }
 
     /// Returns the ends as they are named inside.
@@ -261,11 +283,11 @@ impl Mapping {
 
     #[inline]
     fn ends(&self, near: usize, near_port: u16) -> Ends {
-        let addresses = match &self.addresses {
-            Addresses::V4(own) => Pair::V4 { near: own[near], far: own[OUTSIDE] },
-            Addresses::V6(own) => Pair::V6 { near: own[near], far: own[OUTSIDE] },
+        let addresses = match &self.identity {
+            Identity::V4 { addresses: own, .. } => Pair::V4 { near: own[near], far: own[OUTSIDE] },
+            Identity::V6 { addresses: own, .. } => Pair::V6 { near: own[near], far: own[OUTSIDE] },
         };
-        Ends { protocol: self.protocol, near_port, far_port: self.outside_port, addresses }
+        Ends { protocol: self.protocol(), near_port, far_port: self.outside_port, addresses }
     }
 
     #[inline]
@@ -284,9 +306,9 @@ impl Mapping {
 
     #[inline]
     fn address(&self, index: usize) -> IpAddr {
-        match &self.addresses {
-            Addresses::V4(addresses) => addresses[index].into(),
-            Addresses::V6(addresses) => addresses[index].into(),
+        match &self.identity {
+            Identity::V4 { addresses, .. } => addresses[index].into(),
+            Identity::V6 { addresses, .. } => addresses[index].into(),
         }
     }
 }

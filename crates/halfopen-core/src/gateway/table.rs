@@ -64,14 +64,14 @@ impl Table {
     }
 
     /// Begins to remember a flow. What was forgotten under the same names is no longer known.
-    pub(super) fn remember(&mut self, mapping: Mapping, now: Instant) -> u32 {
+    pub(super) fn remember(&mut self, mapping: Mapping) -> u32 {
         for (side, ends) in [(Side::Inside, mapping.inner()), (Side::Outside, mapping.outer())] {
             if let Some(id) = self.find(side, &ends) {
                 debug_assert_eq!(self[id].phase, Phase::Forgotten, "a flow is remembered once");
                 self.purge(id);
             }
         }
-        let phase = mapping.phase;
+        let (phase, started) = (mapping.phase, mapping.started);
         let id = if let Some(id) = self.vacant.pop() {
             self.mappings[id as usize] = mapping;
             id
@@ -90,19 +90,21 @@ impl Table {
             let outer = |&id: &u32| mappings[id as usize].outer().hash(hasher);
             self.outer.insert_unique(outer(&id), id, outer);
         }
-        self.deadlines.start(id, phase as usize, now);
+        self.deadlines.start(id, phase as usize, started);
         self.remembered += 1;
         id
     }
 
     /// Starts the timer of a flow again.
     pub(super) fn refresh(&mut self, id: u32, now: Instant) {
-        self.deadlines.restart(id, self[id].phase as usize, now);
+        let mapping = &mut self.mappings[id as usize];
+        self.deadlines.restart(id, mapping.phase as usize, &mut mapping.started, now);
     }
 
     /// Moves a flow to another phase, whose timer starts.
     pub(super) fn enter(&mut self, id: u32, phase: Phase, now: Instant) {
-        self.mappings[id as usize].phase = phase;
+        let mapping = &mut self.mappings[id as usize];
+        (mapping.phase, mapping.started) = (phase, now);
         self.deadlines.start(id, phase as usize, now);
     }
 
@@ -112,7 +114,7 @@ impl Table {
         self.remembered -= 1;
         self.forgotten += 1;
         if self.forgotten > self.forgotten_max
-            && let Some(oldest) = self.deadlines.oldest(Phase::Forgotten as usize)
+            && let Some(oldest) = self.oldest(Phase::Forgotten as usize)
         {
             self.purge(oldest);
         }
@@ -121,7 +123,8 @@ impl Table {
     /// Returns the flow that was due first, if any is due by `now`, with its deadline.
     #[inline]
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Instant, u32)> {
-        self.deadlines.pop_due(now)
+        let mappings = &self.mappings;
+        self.deadlines.pop_due(now, |id| mappings[id as usize].started)
     }
 
     #[inline]
@@ -142,22 +145,21 @@ impl Table {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.next()
-    }
-
-    /// Returns when a flow's timer was last started; of a forgotten one, when it was forgotten.
-    pub(super) fn started(&self, id: u32) -> Instant {
-        self.deadlines.started(id)
+        self.deadlines.next(|id| self[id].started)
     }
 
     /// Returns the flow that has been idle for longest.
     pub(super) fn idlest(&mut self) -> Option<u32> {
-        let deadlines = &mut self.deadlines;
         let oldest = Phase::REMEMBERED.filter_map(|phase| {
-            let id = deadlines.oldest(phase)?;
-            Some((deadlines.started(id), id))
+            let id = self.oldest(phase)?;
+            Some((self[id].started, id))
         });
         oldest.min_by_key(|&(started, _)| started).map(|(_, id)| id)
+    }
+
+    fn oldest(&mut self, phase: usize) -> Option<u32> {
+        let mappings = &self.mappings;
+        self.deadlines.oldest(phase, |id| mappings[id as usize].started)
     }
 
     /// Returns all remembered flows, in an order that depends on the history alone.

@@ -4,7 +4,7 @@
 //! it from one that does not, and to know the numbers that a segment of the gateway's own must
 //! carry. It does not reassemble, and it never changes a packet.
 
-use core::num::NonZeroU32;
+use core::num::{NonZeroU8, NonZeroU32};
 
 use super::mapping::Phase;
 use crate::hop::Side;
@@ -29,8 +29,9 @@ pub(super) struct Tracker {
     reopening: Option<NonZeroU32>,
 }
 
-/// One end, as its own segments show it.
+/// One end, as its own segments show it. Packed, since a mapping is to fit a cache line.
 #[derive(Clone, Copy, Debug)]
+#[repr(Rust, packed(2))]
 struct Half {
     /// One past the highest sequence number that it sent.
     end: Seq,
@@ -38,8 +39,8 @@ struct Half {
     acked: Seq,
     /// The largest window that it offered, scaled.
     window: u32,
-    /// The scale of its windows, if its SYN named one.
-    scale: Option<u8>,
+    /// One more than the scale of its windows, if its SYN named one.
+    scale: Option<NonZeroU8>,
     stage: Stage,
 }
 
@@ -113,11 +114,16 @@ impl Half {
 
     fn synced(syn: &Segment) -> Self {
         let window = u32::from(syn.header.window);
-        Self { end: syn.end, window, scale: syn.scale, stage: Stage::Synced, ..Self::UNHEARD }
+        let scale = syn.scale.and_then(|scale| NonZeroU8::MIN.checked_add(scale));
+        Self { end: syn.end, window, scale, stage: Stage::Synced, ..Self::UNHEARD }
     }
 
     fn presumed(end: Seq, acked: Seq) -> Self {
         Self { end, acked, window: WINDOW_MAX, scale: None, stage: Stage::Presumed }
+    }
+
+    const fn has_acked_all(self, other: Self) -> bool {
+        self.acked.since(other.end) == 0
     }
 
     /// Tells whether `ack` answers the SYN of this end.
@@ -169,9 +175,12 @@ impl Tracker {
         if stages.iter().any(|&stage| stage < Stage::Presumed) {
             Phase::Opening
         } else if stages == [Stage::Finished; 2] {
-            let all_acked =
-                self.inside.acked == self.outside.end && self.outside.acked == self.inside.end;
-            if all_acked { Phase::TimeWait } else { Phase::Closing }
+            let (inside, outside) = (self.inside, self.outside);
+            if inside.has_acked_all(outside) && outside.has_acked_all(inside) {
+                Phase::TimeWait
+            } else {
+                Phase::Closing
+            }
         } else if stages.contains(&Stage::Finished) {
             Phase::HalfClosed
         } else {
@@ -243,7 +252,7 @@ impl Tracker {
         if answers && !other.is_syn_answered(segment.header.ack) {
             return Step::Aside; // such as one from an earlier connection of the same ends
         }
-        if !answers && known.stage >= Stage::Synced && known.end != segment.end {
+        if !answers && known.stage >= Stage::Synced && known.end.since(segment.end) != 0 {
             *self = Self::opened(side, segment); // the opener gave up and tries again
         } else if known.stage == Stage::Unheard {
             *self.half_mut(side) = Half::synced(segment);
@@ -269,7 +278,7 @@ impl Tracker {
         half.end = half.end.latest(segment.end);
         self.acknowledge(side, segment);
         let half = self.half_mut(side);
-        if flags.has(Flags::FIN) && segment.end == half.end {
+        if flags.has(Flags::FIN) && segment.end.since(half.end) == 0 {
             half.stage = Stage::Finished;
         }
         let phase = if phase == Phase::Reset { phase } else { self.phase() };
@@ -284,7 +293,8 @@ impl Tracker {
         half.stage = half.stage.max(Stage::Open);
         // RFC 7323 section 2.2: scaled if both SYNs had the option, and never in a SYN.
         let shift = half.scale.filter(|_| to.scale.is_some() && !flags.has(Flags::SYN));
-        half.window = half.window.max(u32::from(window) << shift.unwrap_or(0));
+        let shift = shift.map_or(0, |shift| shift.get() - 1);
+        half.window = half.window.max(u32::from(window) << shift);
     }
 
     /// Tells whether the other end can have asked for what `side` sends, and whether `side` can
