@@ -37,6 +37,9 @@ impl Default for Limits {
     }
 }
 
+/// So many places are looked at for one that can be reused; a new connection costs no more.
+const PLACES_TRIED: usize = 32;
+
 /// What a tracker has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -225,7 +228,7 @@ impl Tracker {
             self.timelines.push(timeline);
             return Some(index);
         }
-        let tries = self.timelines.len().min(1024);
+        let tries = self.timelines.len().min(PLACES_TRIED);
         for _ in 0..tries {
             let index = self.hand;
             self.hand = (self.hand + 1) % self.timelines.len();

@@ -19,6 +19,9 @@ const SYNS_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Twins {
     syns: BTreeMap<(u32, End), Instant>,
+    /// When the old ones were last thrown out: not at every SYN, or a flood of them would take the
+    /// square of its length.
+    cleared: Option<Instant>,
 }
 
 impl Twins {
@@ -29,8 +32,10 @@ impl Twins {
         if self.syns.get(&key).is_some_and(|&first| now.saturating_since(first) <= WAY_MAX) {
             return true;
         }
-        if self.syns.len() >= SYNS_MAX {
+        let stale = self.cleared.is_none_or(|at| now.saturating_since(at) > WAY_MAX);
+        if self.syns.len() >= SYNS_MAX && stale {
             self.syns.retain(|_, &mut at| now.saturating_since(at) <= WAY_MAX);
+            self.cleared = Some(now);
         }
         if self.syns.len() < SYNS_MAX {
             self.syns.insert(key, now);
