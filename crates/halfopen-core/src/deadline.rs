@@ -1,4 +1,4 @@
-//! When remembered things are due, exactly and at a constant cost.
+//! When remembered things are due, exactly, and cheaply however many there are.
 //!
 //! Things of one class have one timeout, so they become due in the order in which their timers were
 //! last started. A list per class, to whose end a started thing moves, is therefore always sorted,

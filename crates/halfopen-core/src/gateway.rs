@@ -7,7 +7,9 @@
 //!
 //! Limits: a packet that is too long or whose time to live runs out vanishes without an ICMP error;
 //! fragments that come before the first of their packet are dropped, not kept; a packet between two
-//! inside ends passes the gateway twice and loses two from its time to live.
+//! inside ends passes the gateway twice and loses two from its time to live; an address that sends
+//! from both sides, which is a loop or a lie, can have two flows of one name where nothing is
+//! translated and anyone may open a flow: one opened from each side.
 //!
 //! The invariant: whatever a packet meets depends only on what was due before it, so a driver that
 //! is late, or that calls more often than it must, gets the same outputs in the same order.
