@@ -3,6 +3,7 @@
 use core::fmt::Write as _;
 
 use halfopen_core::cause::{Culprit, Finding, Harm, Mechanism};
+use halfopen_core::flow::FlowKey;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_core::verdict::{Evidence, Verdict};
 use halfopen_core::wire::tcp::Flags;
@@ -218,7 +219,8 @@ impl Case<'_> {
             let fact = "this request goes out again on another connection within a second";
             evidence.push(evidence_at(request.first, fact));
         }
-        Verdict { flow: self.timeline.flow(), finding, mechanism, idle, harm, culprit, evidence }
+        let flow = FlowKey::tcp(self.timeline.client.address(), self.route.server.address());
+        Verdict { flow, finding, mechanism, idle, harm, culprit, evidence }
     }
 }
 

@@ -6,7 +6,6 @@
 use core::num::NonZeroU32;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use halfopen_core::flow::FlowKey;
 use halfopen_core::seq::Seq;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_core::wire::tcp::Flags;
@@ -279,8 +278,7 @@ pub(crate) struct Ending {
 #[expect(clippy::struct_excessive_bools, reason = "four facts that are independent of each other")]
 pub(crate) struct Timeline {
     pub(crate) client: End,
-    pub(crate) server: End,
-    /// Which path, by its index in the tracker.
+    /// Which path, and so which server, by its index in the tracker.
     pub(crate) path: u32,
     pub(crate) era: u32,
     /// The latest packet of either end, and who sent it.
@@ -319,11 +317,6 @@ impl Timeline {
             Sender::Client => &mut self.halves[0],
             Sender::Server => &mut self.halves[1],
         }
-    }
-
-    /// Returns the flow's name.
-    pub(crate) fn flow(&self) -> FlowKey {
-        FlowKey::tcp(self.client.address(), self.server.address())
     }
 
     pub(crate) fn reset(&self) -> Option<Reset> {

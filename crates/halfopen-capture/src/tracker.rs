@@ -175,7 +175,7 @@ impl Tracker {
     fn open(&mut self, old: Option<u32>, seen: &Sighting<'_>) -> Option<u32> {
         let (client, server) = self.roles(seen);
         let path = self.route(server)?;
-        let timeline = Timeline::open(client, server, path, seen);
+        let timeline = Timeline::open(client, path, seen);
         if let Some(old) = old {
             self.unlink(old);
         }
@@ -256,26 +256,24 @@ impl Tracker {
     fn find(&self, a: End, b: End) -> Option<u32> {
         let named = |&index: &u32| {
             let timeline = &self.timelines[index as usize];
-            (timeline.client, timeline.server) == (a, b)
-                || (timeline.client, timeline.server) == (b, a)
+            let server = self.routes[timeline.path as usize].server;
+            (timeline.client, server) == (a, b) || (timeline.client, server) == (b, a)
         };
         self.index.find(self.hash(a, b), named).copied()
     }
 
     fn link(&mut self, index: u32) {
-        let timeline = &self.timelines[index as usize];
-        let hash = self.hash(timeline.client, timeline.server);
-        let hasher = &self.hasher;
-        let timelines = &self.timelines;
-        self.index.insert_unique(hash, index, |&other| {
-            let other = &timelines[other as usize];
-            hash_pair(hasher, other.client, other.server)
-        });
+        let Self { hasher, timelines, routes, .. } = self;
+        let hash = |&index: &u32| {
+            let timeline = &timelines[index as usize];
+            hash_pair(hasher, timeline.client, routes[timeline.path as usize].server)
+        };
+        self.index.insert_unique(hash(&index), index, hash);
     }
 
     fn unlink(&mut self, index: u32) {
         let timeline = &self.timelines[index as usize];
-        let hash = self.hash(timeline.client, timeline.server);
+        let hash = self.hash(timeline.client, self.routes[timeline.path as usize].server);
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == index) {
             entry.remove();
         }
@@ -293,11 +291,10 @@ fn hash_pair(hasher: &foldhash::fast::FixedState, a: End, b: End) -> u64 {
 }
 
 impl Timeline {
-    fn open(client: End, server: End, path: u32, seen: &Sighting<'_>) -> Self {
+    fn open(client: End, path: u32, seen: &Sighting<'_>) -> Self {
         let opened = seen.is(Flags::SYN) && !seen.is(Flags::ACK);
         Self {
             client,
-            server,
             path,
             era: seen.era,
             last: seen.mark,
