@@ -1,5 +1,6 @@
 //! Real captures of known cause get the verdict that is the truth.
 
+#![allow(clippy::disallowed_methods, reason = "a test reads the captures in the tree")]
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::fmt::Debug;

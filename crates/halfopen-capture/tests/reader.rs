@@ -3,6 +3,8 @@
 //! `reader/make.py` wrote the files with editcap, mergecap and text2pcap of Wireshark 4.0.17, from
 //! a real capture, and `reader/expected.tsv` with what tshark read in them.
 
+#![allow(clippy::disallowed_methods, reason = "a test reads the files in the tree")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
