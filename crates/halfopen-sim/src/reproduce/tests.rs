@@ -59,3 +59,16 @@ fn a_client_that_retries_masks_what_happened() {
     let retried = run.requests.iter().filter(|request| request.attempts.len() == 2);
     assert_eq!(retried.count(), 2);
 }
+
+#[test]
+fn a_request_that_is_swallowed_until_the_run_ends_has_failed() {
+    let text = Scenario::text("firewall-drops-silently").unwrap();
+    let patient = text.replace("read-timeout = \"10s\"\n", "");
+    assert_ne!(text, patient);
+    let scenario = Scenario::parse("patient", &patient).unwrap();
+    let run = reproduce(&scenario, 0).unwrap();
+    let waiting = |request: &&Request| request.outcome() == Outcome::Unfinished;
+    assert_eq!(run.requests.iter().filter(waiting).count(), 1);
+    let truth = run.truth(&scenario);
+    assert_eq!((truth.cause, truth.harm, truth.failures), (Cause::IdleExpiry, Harm::Failed, 1));
+}

@@ -42,11 +42,13 @@ impl Reproduction {
         let view = View { run: self, scenario, peers: self.peers() };
         let mut lost: BTreeMap<Story, u64> = BTreeMap::new();
         for attempt in self.requests.iter().flat_map(|request| &request.attempts) {
-            if attempt.outcome.is_lost() {
+            if view.is_lost(attempt) {
                 *lost.entry(view.story(attempt)).or_default() += 1;
             }
         }
-        let failed = |request: &&Request| request.outcome().is_lost();
+        let failed = |request: &&Request| {
+            request.attempts.last().is_some_and(|attempt| view.is_lost(attempt))
+        };
         let failures = self.requests.iter().filter(failed).count() as u64;
         let worst = lost.into_iter().max_by_key(|&(_, count)| count).map(|(story, _)| story);
         let (story, harm) = match worst {
@@ -90,6 +92,14 @@ struct View<'a> {
 }
 
 impl View<'_> {
+    /// Tells whether a request got no response, or was still waiting at the end of the run for one
+    /// that a gateway which had forgotten its connection kept from being made.
+    fn is_lost(&self, attempt: &Attempt) -> bool {
+        let in_vain = |connection| self.reaction(connection, attempt.begun).is_some();
+        let unfinished = attempt.outcome == Outcome::Unfinished;
+        attempt.outcome.is_lost() || unfinished && attempt.connection.is_some_and(in_vain)
+    }
+
     /// Tells why a request got no response.
     fn story(&self, attempt: &Attempt) -> Story {
         let Some(connection) = attempt.connection else {
