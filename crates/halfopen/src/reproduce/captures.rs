@@ -9,7 +9,8 @@ use halfopen_sim::reproduce::Sight;
 use crate::failure::Failure;
 
 /// Writes a file for each place into `folder`, which is made if it is not there. No file is
-/// overwritten, and none is written if one of them is there already.
+/// overwritten, none is written if one of them is there already, and none is left if one cannot be
+/// written.
 pub(super) fn write(folder: &Path, sights: &[Sight]) -> Result<Vec<String>, Failure> {
     let paths: Vec<PathBuf> =
         sights.iter().enumerate().map(|(at, sight)| folder.join(file_name(at, sight))).collect();
@@ -18,10 +19,16 @@ pub(super) fn write(folder: &Path, sights: &[Sight]) -> Result<Vec<String>, Fail
     }
     let failed = |path: &Path, error: io::Error| Failure::Save { path: path.to_owned(), error };
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-    for (path, sight) in paths.iter().zip(sights) {
+    for (index, (path, sight)) in paths.iter().zip(sights).enumerate() {
         let file = OpenOptions::new().write(true).create_new(true).open(path);
-        let written = file.and_then(|mut file| file.write_all(&sight.capture));
-        written.map_err(|error| failed(path, error))?;
+        let ours = index + usize::from(file.is_ok());
+        if let Err(error) = file.and_then(|mut file| file.write_all(&sight.capture)) {
+            // What is left behind would keep the next run from writing its own.
+            for path in &paths[..ours] {
+                let _ = fs::remove_file(path);
+            }
+            return Err(failed(path, error));
+        }
     }
     Ok(paths.iter().map(|path| path.display().to_string()).collect())
 }
@@ -37,6 +44,17 @@ fn file_name(index: usize, sight: &Sight) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn captures_are_written_all_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let sights = ["client", "nat"]
+            .map(|place| Sight { place: place.to_owned(), capture: b"capture".to_vec() });
+        let nowhere = folder.path().join("nowhere");
+        std::os::unix::fs::symlink(nowhere, folder.path().join("1-nat.pcapng")).unwrap();
+        assert!(write(folder.path(), &sights).is_err());
+        assert!(!folder.path().join("0-client.pcapng").exists());
+    }
 
     #[test]
     fn a_place_with_an_odd_name_stays_in_its_folder() {
