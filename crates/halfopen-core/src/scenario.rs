@@ -14,6 +14,7 @@ pub use crate::document::DocumentError;
 use crate::document::{quantity, read, shipped};
 use crate::gateway::GatewayConfig;
 use crate::link::LinkConfig;
+use crate::profile::Fact;
 use crate::tcp::Keepalive;
 use crate::time::Duration;
 
@@ -117,6 +118,8 @@ pub struct Gateway {
     pub name: String,
     /// The profile that it starts from.
     pub profile: String,
+    /// What nothing confirms of the values that it has from there.
+    pub unconfirmed: Vec<Fact>,
     config: GatewayConfig,
 }
 

@@ -120,6 +120,26 @@ fn a_verdict_that_is_not_what_was_expected_shows_in_the_exit_code() {
 }
 
 #[test]
+fn what_nothing_confirms_is_said_to_be_assumed() {
+    let output = reproduce(&["--json", "incident"]);
+    let trial: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys: Vec<&str> =
+        trial["assumed"].as_array().unwrap().iter().filter_map(|it| it["key"].as_str()).collect();
+    assert!(keys.contains(&"on-orphan.outside"), "{keys:?}");
+    assert!(!keys.contains(&"timers.tcp-established") && !keys.contains(&"timers.udp"), "{keys:?}");
+    assert_eq!(trial["assumed"][0]["profile"], "aws-nat-gateway");
+}
+
+#[test]
+fn a_verdict_that_is_not_sure_is_not_called_wrong() {
+    let silent = Scenario::text("firewall-drops-silently").unwrap();
+    let (_folder, path) = scenario(&silent.replace("read-timeout = \"10s\"\n", ""));
+    let output = reproduce(&[&path]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("The verdict leaves the truth open."));
+}
+
+#[test]
 fn an_unknown_key_is_shown_where_it_stands() {
     let incident = Scenario::text("incident").unwrap();
     let (_folder, path) = scenario(&incident.replace("requests = 10", "request = 10"));

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::{
     Client, Connections, Disturbance, Expectation, FarEnd, Gateway, Happening, Scenario, Station,
@@ -14,13 +15,14 @@ use crate::document::quantity::Humane;
 use crate::gateway::GatewayConfig;
 use crate::idle::{OnExpiry, OnOrphan, WhenFull};
 use crate::link::LinkConfig;
-use crate::profile::{Profile, Timers};
+use crate::profile::{Confidence, Profile, Timers};
 use crate::tcp::Keepalive;
 use crate::time::Duration;
 
 // What a run holds in memory grows with these, so they are bounded.
 const BURSTS_MAX: u32 = 10_000;
 const REQUESTS_MAX: u32 = 10_000;
+const ATTEMPTS_MAX: u64 = 1_000_000;
 const BYTES_MAX: u32 = 1 << 20;
 
 pub(super) const fn bytes_default() -> u32 {
@@ -194,8 +196,14 @@ impl ClientText {
         let requests = text.count(&self.requests, REQUESTS_MAX)?;
         let at_once = self.at_once.as_ref().map_or(Ok(1), |count| text.count(count, requests))?;
         let bytes = self.request_bytes.as_ref().map(|bytes| text.count(bytes, BYTES_MAX));
+        let bursts = self.starts(span, length, text)?;
+        let tries = (u64::from(self.retries) + 1).saturating_mul(requests.into());
+        if tries.saturating_mul(bursts.len() as u64) > ATTEMPTS_MAX {
+            let message = format!("with all bursts and retries, more than {ATTEMPTS_MAX} requests");
+            return Err(text.error(self.requests.span(), message));
+        }
         Ok(Client {
-            bursts: self.starts(span, length, text)?,
+            bursts,
             requests,
             at_once,
             connections: self.connections(text)?,
@@ -267,13 +275,20 @@ impl ClientText {
 }
 
 fn stations(path: Vec<StationText>, text: Text<'_>) -> Result<Vec<Station>, DocumentError> {
+    let tables = DeTable::parse(text.0)
+        .map_err(|error| text.error(error.span().unwrap_or(0..0), error.message()))?;
+    let tables = tables.get_ref().get("path").and_then(|path| path.get_ref().as_array());
     let mut stations = Vec::with_capacity(path.len());
-    for station in path {
+    for (index, station) in path.into_iter().enumerate() {
         stations.push(match station {
             StationText::Link(link) => Station::Link(link),
             StationText::Gateway(gateway) => {
                 let span = gateway.name.as_ref().unwrap_or(&gateway.profile).span();
-                let gateway = gateway.gateway(text)?;
+                let mut gateway = gateway.gateway(text)?;
+                let table = tables.and_then(|tables| tables.get(index));
+                gateway.unconfirmed.retain(|fact| {
+                    !table.is_some_and(|table| states(table, &format!("gateway.{}", fact.key)))
+                });
                 if find(&stations, &gateway.name).is_some() {
                     let message = format!("two gateways are called `{}`", gateway.name);
                     return Err(text.error(span, message));
@@ -283,6 +298,11 @@ fn stations(path: Vec<StationText>, text: Text<'_>) -> Result<Vec<Station>, Docu
         });
     }
     Ok(stations)
+}
+
+/// Tells whether a table has a value under a key such as `timers.tcp-established`.
+fn states(table: &Spanned<DeValue<'_>>, key: &str) -> bool {
+    key.split('.').try_fold(table, |table, key| table.get_ref().as_table()?.get(key)).is_some()
 }
 
 /// Returns the index of the gateway `name`.
@@ -305,7 +325,9 @@ impl GatewayText {
         let mut config = shipped.gateway(Vec::new());
         self.change(&mut config);
         let name = self.name.as_ref().unwrap_or(&self.profile).get_ref().clone();
-        Ok(Gateway { name, profile: profile.clone(), config })
+        let mut unconfirmed = shipped.facts;
+        unconfirmed.retain(|fact| fact.confidence == Confidence::Unconfirmed);
+        Ok(Gateway { name, profile: profile.clone(), unconfirmed, config })
     }
 
     fn change(&self, config: &mut GatewayConfig) {

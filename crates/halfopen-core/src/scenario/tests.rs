@@ -76,6 +76,37 @@ fn a_gateway_is_its_profile_with_changes() {
 }
 
 #[test]
+fn what_a_scenario_sets_itself_needs_no_confirmation() {
+    let unconfirmed = |scenario: &Scenario| -> Vec<String> {
+        let facts = scenario.path.iter().flat_map(|station| match station {
+            Station::Gateway(gateway) => gateway.unconfirmed.clone(),
+            Station::Link(_) => Vec::new(),
+        });
+        facts.map(|fact| fact.key).collect()
+    };
+    let incident = Scenario::text("incident").unwrap();
+    let assumed = unconfirmed(&Scenario::parse("incident", incident).unwrap());
+    assert!(assumed.iter().any(|key| key == "on-orphan.outside"), "{assumed:?}");
+    assert!(assumed.iter().all(|key| key != "timers.tcp-established"), "{assumed:?}");
+    let set = "gateway.name = \"nat\"\ngateway.on-orphan.outside = \"drop\"";
+    let changed = incident.replacen("gateway.name = \"nat\"", set, 1);
+    let left = unconfirmed(&Scenario::parse("changed", &changed).unwrap());
+    assert_eq!(left.len() + 1, assumed.len());
+    assert!(left.iter().all(|key| key != "on-orphan.outside"), "{left:?}");
+}
+
+#[test]
+fn a_run_has_so_many_requests_at_most_however_they_come_about() {
+    for (from, to) in [
+        ("requests = 3", "requests = 3\nretries = 4000000000"),
+        ("requests = 3", "requests = 10000\nretries = 50"),
+    ] {
+        let message = message(from, to);
+        assert!(message.contains("more than 1000000 requests"), "{message}");
+    }
+}
+
+#[test]
 fn a_disturbance_names_the_gateway_that_it_hits() {
     let flushed = shipped("table-flushed");
     let what = Happening::Flush { station: 1 };

@@ -5,10 +5,12 @@ use std::slice;
 
 use halfopen_capture::{Limits, PathReport, Points, Source};
 use halfopen_core::cause::{Cause, Culprit, Harm, Mechanism};
-use halfopen_core::scenario::{Expectation, Scenario};
+use halfopen_core::profile::Fact;
+use halfopen_core::scenario::{Expectation, Gateway, Scenario, Station};
 use halfopen_core::time::{Duration, Instant};
 use halfopen_sim::reproduce::{Reproduction, Truth};
 use serde::Serialize;
+use textwrap::{Options, WordSplitter};
 
 use super::timeline::{self, Line};
 use crate::output::{BAD, BOLD, DIM, GOOD};
@@ -91,6 +93,7 @@ impl Trial {
             report::text(&self.report)
         );
         self.tell_verdict(&mut text);
+        self.tell_assumptions(&mut text);
         for file in &self.files {
             let _ = writeln!(text, "wrote {file}");
         }
@@ -139,8 +142,34 @@ impl Trial {
                 text,
                 "{BAD}The verdict is the truth, but not what the scenario expects.{BAD:#}\n"
             ),
+            (false, _) if self.verdict.is_some_and(|said| said.cause == Cause::Inconclusive) => {
+                writeln!(text, "{BAD}The verdict leaves the truth open.{BAD:#}\n")
+            }
             (false, _) => writeln!(text, "{BAD}The verdict is not the truth.{BAD:#}\n"),
         };
+    }
+
+    /// Tells what this run rests on that nothing confirms.
+    fn tell_assumptions(&self, text: &mut String) {
+        let mut told = false;
+        for gateway in gateways(&self.scenario) {
+            let values: Vec<String> =
+                assumed(gateway).map(|fact| format!("{} {}", fact.key, fact.value)).collect();
+            if values.is_empty() {
+                continue;
+            }
+            let Gateway { name, profile, .. } = gateway;
+            let words = format!(
+                "Assumed of {name}, as no source confirms it of {profile}: {}.",
+                values.join(", ")
+            );
+            let whole = Options::new(100).word_splitter(WordSplitter::NoHyphenation);
+            let _ = writeln!(text, "{DIM}{}{DIM:#}", textwrap::fill(&words, whole));
+            told = true;
+        }
+        if told {
+            text.push('\n');
+        }
     }
 
     /// Tells it to programs.
@@ -159,6 +188,17 @@ impl Trial {
             truth: self.truth,
             expected: self.expected,
             verdict_is_true: self.verdict_is_true(),
+            assumed: gateways(&self.scenario)
+                .flat_map(|gateway| {
+                    assumed(gateway).map(|fact| Assumption {
+                        place: &gateway.name,
+                        profile: &gateway.profile,
+                        key: &fact.key,
+                        value: &fact.value,
+                        note: fact.note.as_deref(),
+                    })
+                })
+                .collect(),
         };
         let text = serde_json::to_string_pretty(&json).expect("it has no map and no odd key");
         text + "\n"
@@ -180,6 +220,16 @@ struct Json<'a> {
     truth: Said,
     expected: Said,
     verdict_is_true: bool,
+    assumed: Vec<Assumption<'a>>,
+}
+
+#[derive(Serialize)]
+struct Assumption<'a> {
+    place: &'a str,
+    profile: &'a str,
+    key: &'a str,
+    value: &'a str,
+    note: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -193,6 +243,19 @@ impl<'a> JsonLine<'a> {
     fn of(line: &'a Line) -> Self {
         Self { at_ns: line.at.as_nanos(), place: &line.place, what: &line.what }
     }
+}
+
+fn gateways(scenario: &Scenario) -> impl Iterator<Item = &Gateway> {
+    scenario.path.iter().filter_map(|station| match station {
+        Station::Gateway(gateway) => Some(&**gateway),
+        Station::Link(_) => None,
+    })
+}
+
+/// Returns what is assumed of a gateway and can matter to a scenario, whose programs speak TCP.
+fn assumed(gateway: &Gateway) -> impl Iterator<Item = &Fact> {
+    let others = ["timers.udp", "timers.udp-stream", "timers.icmp"];
+    gateway.unconfirmed.iter().filter(move |fact| !others.contains(&fact.key.as_str()))
 }
 
 impl Said {
