@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const REACHED_WITHIN: Duration = Duration::from_mins(1);
 /// Below this round trip a shorter delay says nothing about who answered.
 const ROUND_TRIP_MIN: Duration = Duration::from_millis(2);
+/// Packets of one end that took another way through the network differ by no more hops than this.
+const DETOUR_MAX: u8 = 3;
 
 /// One flow before the rules.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +81,12 @@ impl Case<'_> {
     }
 
     /// Returns when the far end was reached on another connection while this one got no answer.
+    ///
+    /// What the server sends on other connections says nothing about a client that is gone.
     fn reached_since(&self, series: &Series) -> Option<Mark> {
+        if series.from == Sender::Server {
+            return None;
+        }
         let from = series.first.at();
         let near = |mark: &Mark| {
             mark.at() >= from && mark.at().saturating_since(series.last.at()) <= REACHED_WITHIN
@@ -94,11 +101,13 @@ impl Case<'_> {
         let origin = self.origin(reset.from, reset.ttl);
         let Origin::End(mut reason) = origin else { return origin };
         let half = self.timeline.half(reset.from);
-        if reset.ip_id.is_some_and(|id| (1..=64).contains(&id.wrapping_sub(half.ip_id))) {
+        let follows = |id: u16| id != 0 && (1..=64).contains(&id.wrapping_sub(half.ip_id));
+        if half.ip_id != 0 && reset.ip_id.is_some_and(follows) {
             reason.push_str(", and its IP identification follows theirs");
         }
-        let own = half.answer_us;
-        let usual = own.or(self.route.answer_us.filter(|_| reset.from == Sender::Server));
+        let own = half.answer_us.filter(|_| self.timeline.opening_seen());
+        let others = self.route.answer_us.filter(|_| reset.from == Sender::Server);
+        let usual = own.into_iter().chain(others).min();
         let usual = usual.map(|us| Duration::from_micros(us.get().into()));
         let delay =
             reset.provoked_by.map(|(asked, _)| reset.mark.at().saturating_since(asked.at()));
@@ -130,6 +139,13 @@ impl Case<'_> {
         if known.contains(&ttl) {
             Origin::End(format!(
                 "its time to live is {ttl}, as in the {}'s other packets",
+                name(from)
+            ))
+        } else if known.iter().any(|usual| (1..=DETOUR_MAX).contains(&usual.saturating_sub(ttl))) {
+            // A box between is nearer, so its packets arrive with more left of the same start.
+            Origin::End(format!(
+                "its time to live is {ttl}, a little less than the {usual} of the {}'s other \
+                 packets, as after a change of route",
                 name(from)
             ))
         } else {

@@ -57,3 +57,6 @@ pub(crate) fn judge(case: &Case<'_>) -> Verdict {
     debug_assert_eq!(matches.next().map(|(other, _)| (id, other)), None, "no flow satisfies two");
     verdict
 }
+
+#[cfg(test)]
+mod tests;

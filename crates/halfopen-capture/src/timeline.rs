@@ -61,6 +61,16 @@ pub(crate) enum Sender {
     Server,
 }
 
+impl Sender {
+    /// Returns the other end.
+    pub(crate) const fn opposite(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
 /// When and in which frame, in twelve bytes, since a timeline has many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -317,6 +327,11 @@ impl Timeline {
             Sender::Client => &mut self.halves[0],
             Sender::Server => &mut self.halves[1],
         }
+    }
+
+    /// Tells whether the capture shows how the connection was opened.
+    pub(crate) fn opening_seen(&self) -> bool {
+        self.isn.is_some()
     }
 
     pub(crate) fn reset(&self) -> Option<Reset> {

@@ -4,7 +4,7 @@ use halfopen_core::cause::{Culprit, Finding};
 use halfopen_core::verdict::Verdict;
 
 use super::forgotten_in_flight;
-use crate::case::{Case, Death, Origin, between, describe_reset, evidence_at, what};
+use crate::case::{Case, Death, Origin, between, describe_reset, evidence_at, name, what};
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     if !case.timeline.established || case.timeline.server_fin().is_some() {
@@ -20,10 +20,11 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
         Death::UnprovenSilence(series) => {
             let lasted = between(series.first.at(), series.last.at());
             let fact = format!(
-                "{}, sent {} times in {lasted} and never answered; nothing shows whether the \
-                 server could be reached",
+                "{}, sent {} times in {lasted} and never answered; nothing shows whether the {} \
+                 could be reached",
                 what(series.carries),
-                series.sends
+                series.sends,
+                name(series.from.opposite())
             );
             evidence_at(series.last, fact)
         }

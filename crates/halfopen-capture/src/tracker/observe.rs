@@ -141,7 +141,9 @@ impl Timeline {
         repeats
     }
 
-    /// Measures how soon this end answers: the shortest time says how far away it is.
+    /// Measures how soon this end answers: the shortest time says how far away it is, if the
+    /// handshake is among the answers: a program thinks before it answers, a handshake does not
+    /// wait.
     fn measure_answer(&mut self, from: Sender, seen: &Sighting<'_>, route: &mut Route) {
         let provoked = self.last_from != from && self.last_carries != Carries::Nothing;
         if !provoked {
@@ -152,7 +154,7 @@ impl Timeline {
         let took = NonZeroU32::new(took).unwrap_or(NonZeroU32::MIN);
         let half = self.half_mut(from);
         half.answer_us = Some(half.answer_us.map_or(took, |least| least.min(took)));
-        if from == Sender::Server {
+        if from == Sender::Server && self.opening_seen() {
             route.answer_us = Some(route.answer_us.map_or(took, |least| least.min(took)));
         }
     }
