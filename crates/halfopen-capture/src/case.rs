@@ -105,6 +105,9 @@ impl Case<'_> {
         if half.ip_id != 0 && reset.ip_id.is_some_and(follows) {
             reason.push_str(", and its IP identification follows theirs");
         }
+        if half.window != 0 && reset.window == half.window {
+            reason.push_str(", and it offers their window");
+        }
         let own = half.answer_us.filter(|_| self.timeline.opening_seen());
         let others = self.route.answer_us.filter(|_| reset.from == Sender::Server);
         let usual = own.into_iter().chain(others).min();

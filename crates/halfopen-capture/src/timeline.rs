@@ -113,6 +113,8 @@ pub(crate) struct Half {
     pub(crate) ttls: [u8; 2],
     /// IPv4 identification of its latest packet.
     pub(crate) ip_id: u16,
+    /// The window that it offers, not scaled.
+    pub(crate) window: u16,
     /// Bytes that a gap leaves unseen, waiting to be filled.
     pub(crate) gap: bool,
     /// The largest payload that the other end has answered.
@@ -132,6 +134,7 @@ impl Default for Half {
             stamp: 0,
             ttls: [0; 2],
             ip_id: 0,
+            window: 0,
             gap: false,
             largest_answered: 0,
             answer_us: None,
@@ -253,6 +256,7 @@ pub(crate) struct Reset {
     pub(crate) from: Sender,
     pub(crate) ttl: u8,
     pub(crate) ip_id: Option<u16>,
+    pub(crate) window: u16,
     pub(crate) flags: Flags,
     /// The packet that provoked it: the other end's, if that was the last one on the flow.
     pub(crate) provoked_by: Option<(Mark, Carries)>,

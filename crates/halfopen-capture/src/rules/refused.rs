@@ -3,7 +3,7 @@
 use halfopen_core::cause::{Culprit, Finding, Harm};
 use halfopen_core::verdict::Verdict;
 
-use crate::case::{Case, evidence_at};
+use crate::case::{Case, Origin, evidence_at};
 use crate::timeline::Sender;
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
@@ -12,6 +12,16 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     if timeline.established {
         return None;
     }
-    let evidence = vec![evidence_at(reset.mark, "the SYN is answered by a reset")];
-    Some(case.verdict(Finding::Refused, Culprit::Peer, Harm::Failed, None, evidence))
+    let (culprit, fact) = match case.origin_of_reset(&reset) {
+        Origin::Hop(reason) => {
+            let fact =
+                format!("the SYN is answered by a reset that the server did not send: {reason}");
+            (Culprit::Hop, fact)
+        }
+        Origin::End(_) | Origin::Unknown => {
+            (Culprit::Peer, "the SYN is answered by a reset".to_owned())
+        }
+    };
+    let evidence = vec![evidence_at(reset.mark, fact)];
+    Some(case.verdict(Finding::Refused, culprit, Harm::Failed, None, evidence))
 }

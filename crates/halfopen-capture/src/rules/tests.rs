@@ -132,3 +132,17 @@ fn a_client_that_vanishes_is_no_boxs_doing() {
     let last = &verdict.evidence.last().unwrap().fact;
     assert!(last.contains("whether the client could be reached"), "{last}");
 }
+
+#[test]
+fn a_refusal_from_nearer_than_the_server_is_a_boxs() {
+    let mut scene = Scene::new(10);
+    scene.handshake(1000);
+    scene.exchange(1000, 1, Duration::from_millis(30));
+    for (port, ttl, culprit) in [(1001, 64, Culprit::Hop), (1002, 60, Culprit::Peer)] {
+        scene.client(port, Flags::SYN, port.into(), b"");
+        scene.pause(Duration::from_millis(10));
+        scene.show(&Segment { ttl, ..segment(port, false, Flags::RST | Flags::ACK, 0) });
+        let verdict = scene.verdict(port);
+        assert_eq!((verdict.finding, verdict.culprit), (Finding::Refused, culprit));
+    }
+}

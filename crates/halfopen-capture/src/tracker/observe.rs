@@ -328,6 +328,7 @@ impl Timeline {
             from,
             ttl: seen.ttl,
             ip_id: seen.ip_id,
+            window: seen.tcp.window,
             flags: seen.tcp.flags,
             provoked_by: provoked.then_some((self.last, self.last_carries)),
             before: self.last,
@@ -437,6 +438,7 @@ impl Half {
             let slot = usize::from(!seen.is(Flags::SYN));
             self.ttls[slot] = seen.ttl;
             self.ip_id = seen.ip_id.unwrap_or(0);
+            self.window = seen.tcp.window;
         }
         if let Some(Counter::Timestamp(stamp)) = seen.counter {
             self.stamp = stamp;
