@@ -258,6 +258,9 @@ pub(crate) struct Reset {
     pub(crate) ip_id: Option<u16>,
     pub(crate) window: u16,
     pub(crate) flags: Flags,
+    /// It is what an end sends that knows no such connection: its number is taken from the packet
+    /// that it refuses, and it acknowledges nothing (RFC 9293 section 3.10.7.1).
+    pub(crate) refuses: bool,
     /// The packet that provoked it: the other end's, if that was the last one on the flow.
     pub(crate) provoked_by: Option<(Mark, Carries)>,
     /// The last packet on the flow.

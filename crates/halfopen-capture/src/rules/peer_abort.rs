@@ -2,7 +2,6 @@
 
 use halfopen_core::cause::{Culprit, Finding};
 use halfopen_core::verdict::Verdict;
-use halfopen_core::wire::tcp::Flags;
 
 use crate::case::{Case, Death, Origin, brief, describe_reset, evidence_at};
 use crate::timeline::Sender;
@@ -15,7 +14,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
         return None;
     }
     let paused = case.fatal_pause().is_some_and(|(pause, _)| !pause.in_flight);
-    if paused && reset.provoked_by.is_some() && !reset.flags.has(Flags::ACK) {
+    if paused && reset.provoked_by.is_some() && reset.refuses {
         return None;
     }
     let idle = reset.mark.at().saturating_since(reset.before.at());

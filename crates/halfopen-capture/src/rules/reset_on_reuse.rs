@@ -2,7 +2,6 @@
 
 use halfopen_core::cause::{Culprit, Finding};
 use halfopen_core::verdict::Verdict;
-use halfopen_core::wire::tcp::Flags;
 
 use crate::case::{Case, Death, Origin, describe_reset, evidence_at, evidence_of_pause};
 
@@ -18,10 +17,8 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     }
     let culprit = match origin {
         Origin::Hop(_) => Culprit::Hop,
-        // An end that knows the connection acknowledges in its reset what it has received
-        // (RFC 9293 section 3.10.7.4); one that does not takes its number from the packet that it
-        // refuses and acknowledges nothing (section 3.10.7.1).
-        Origin::End(_) | Origin::Unknown if reset.flags.has(Flags::ACK) => return None,
+        // An end that knows the connection has its own reason to reset it.
+        Origin::End(_) | Origin::Unknown if !reset.refuses => return None,
         Origin::End(_) | Origin::Unknown => Culprit::Unknown,
     };
     let mut evidence = evidence_of_pause(&pause, idle, carries);

@@ -146,3 +146,19 @@ fn a_refusal_from_nearer_than_the_server_is_a_boxs() {
         assert_eq!((verdict.finding, verdict.culprit), (Finding::Refused, culprit));
     }
 }
+
+/// Its number is not taken from the packet that it answers, so its sender knows the connection, and
+/// has sent something that the capture does not have.
+#[test]
+fn a_reset_whose_number_is_ahead_accuses_nobody() {
+    for (ahead, finding) in [(0, Finding::ResetOnReuse), (5, Finding::Healthy)] {
+        let mut scene = Scene::new(10);
+        scene.handshake(1000);
+        scene.exchange(1000, 1, Duration::from_millis(30));
+        scene.pause(Duration::from_mins(1));
+        scene.client(1000, Flags::ACK, 11, b"a request ");
+        scene.pause(Duration::from_millis(10));
+        scene.server(1000, Flags::RST, 11 + ahead, b"");
+        assert_eq!(scene.verdict(1000).finding, finding);
+    }
+}

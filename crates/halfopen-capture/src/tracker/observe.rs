@@ -323,6 +323,8 @@ impl Timeline {
         let asked = self.last_carries != Carries::Nothing
             || self.pause.as_ref().is_some_and(|pause| pause.from == self.last_from);
         let provoked = self.last_from != from && soon && asked;
+        let other = self.half(from.opposite());
+        let numbered = other.acked().is_none_or(|acked| acked == seen.tcp.seq);
         let reset = Reset {
             mark: seen.mark,
             from,
@@ -330,6 +332,7 @@ impl Timeline {
             ip_id: seen.ip_id,
             window: seen.tcp.window,
             flags: seen.tcp.flags,
+            refuses: numbered && !seen.is(Flags::ACK),
             provoked_by: provoked.then_some((self.last, self.last_carries)),
             before: self.last,
             in_flight: self.request.is_some_and(|r| r.state == Awaiting::Response),
