@@ -1,4 +1,6 @@
-use halfopen_core::cause::{Culprit, Finding};
+mod endings;
+
+use halfopen_core::cause::{Culprit, Finding, Harm};
 use halfopen_core::seq::Seq;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_core::verdict::Verdict;
