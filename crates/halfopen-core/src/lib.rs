@@ -9,6 +9,7 @@
 pub mod cause;
 pub mod deadline;
 mod document;
+pub mod estimate;
 pub mod flow;
 pub mod gateway;
 pub mod hop;

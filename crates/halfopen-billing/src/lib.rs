@@ -1,0 +1,2 @@
+//! The two services of the incident: a scheduler that charges subscriptions, and the payment
+//! module that it asks. They know of no simulator: whoever runs them brings sockets and a clock.

@@ -1,0 +1,4 @@
+//! The programs that ship, on a path that forgets, in virtual time.
+//!
+//! The lab is the one place that knows both the simulator and the programs. The same seed gives
+//! the same bytes.

@@ -1,0 +1,1 @@
+//! Sockets and a clock: what needs the kernel.
