@@ -2,3 +2,5 @@
 //!
 //! The lab is the one place that knows both the simulator and the programs. The same seed gives
 //! the same bytes.
+
+pub mod reproduce;

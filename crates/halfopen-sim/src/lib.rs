@@ -96,7 +96,6 @@
 
 pub mod host;
 pub mod net;
-pub mod reproduce;
 pub mod trace;
 pub mod world;
 

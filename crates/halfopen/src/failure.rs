@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use halfopen_capture::pcap;
 use halfopen_core::scenario::DocumentError;
-use halfopen_sim::reproduce;
+use halfopen_lab::reproduce;
 
 /// Why the command could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

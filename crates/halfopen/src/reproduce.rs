@@ -10,7 +10,7 @@ mod trial;
 use core::fmt::Write as _;
 
 use halfopen_core::scenario::Scenario;
-use halfopen_sim::reproduce::reproduce;
+use halfopen_lab::reproduce::reproduce;
 
 use crate::Outcome;
 use crate::cli::Reproduce;

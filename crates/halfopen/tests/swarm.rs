@@ -18,7 +18,7 @@ use halfopen_core::profile::Profile;
 use halfopen_core::rng::Rng;
 use halfopen_core::scenario::Scenario;
 use halfopen_core::wire::View;
-use halfopen_sim::reproduce::{Truth, reproduce};
+use halfopen_lab::reproduce::{Truth, reproduce};
 
 const COUNT: u64 = 2_000;
 /// Reasons not to be right that must stay rare.

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use halfopen_sim::reproduce::Sight;
+use halfopen_lab::reproduce::Sight;
 
 use crate::failure::Failure;
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use halfopen_core::scenario::Scenario;
 use halfopen_core::time::Instant;
-use halfopen_sim::reproduce::{Reproduction, Sight};
+use halfopen_lab::reproduce::{Reproduction, Sight};
 
 use super::packets::{Farewell, farewells};
 use crate::report::Seconds;

@@ -8,7 +8,7 @@ use halfopen_core::cause::{Cause, Culprit, Harm, Mechanism};
 use halfopen_core::profile::Fact;
 use halfopen_core::scenario::{Expectation, Gateway, Scenario, Station};
 use halfopen_core::time::{Duration, Instant};
-use halfopen_sim::reproduce::{Reproduction, Truth};
+use halfopen_lab::reproduce::{Reproduction, Truth};
 use serde::Serialize;
 use textwrap::{Options, WordSplitter};
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use halfopen_core::time::{Duration, Instant};
-use halfopen_sim::reproduce::{Attempt, Outcome, Request};
+use halfopen_lab::reproduce::{Attempt, Outcome, Request};
 
 use super::{CLIENT, Line, span};
 use crate::report::Seconds;

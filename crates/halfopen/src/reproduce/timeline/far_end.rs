@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use halfopen_core::scenario::Scenario;
 use halfopen_core::time::{Duration, Instant};
-use halfopen_sim::reproduce::{Act, Deed};
+use halfopen_lab::reproduce::{Act, Deed};
 
 use super::{FAR_END, Line, span};
 use crate::report::Seconds;

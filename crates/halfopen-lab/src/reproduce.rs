@@ -25,9 +25,9 @@ use halfopen_core::scenario::{Happening, Scenario, Station};
 use halfopen_core::tap;
 use halfopen_core::time::{Duration, Instant};
 
-use crate::host::HostConfig;
-use crate::trace::Capture;
-use crate::world::{Config, PathId, Place, World};
+use halfopen_sim::host::HostConfig;
+use halfopen_sim::trace::Capture;
+use halfopen_sim::world::{Config, PathId, Place, World};
 
 pub use client::{Attempt, Outcome, Request};
 pub use far_end::{Act, Deed};
@@ -77,7 +77,7 @@ pub enum Error {
     /// It lasts longer than a world can.
     TooLong,
     /// The world came to an end of its own.
-    World(crate::world::Error),
+    World(halfopen_sim::world::Error),
     /// Its hops did more than is kept, so that the truth is not known.
     TooEventful {
         /// How many events were not kept.

@@ -6,8 +6,8 @@ use halfopen_core::scenario::{Close, FarEnd};
 use halfopen_core::time::Instant;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::net::{TcpListener, TcpStream};
 use crate::reproduce::{Clock, Log, SERVER, message, sleep};
+use halfopen_sim::net::{TcpListener, TcpStream};
 
 /// Something that the far end did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(super) async fn run(config: FarEnd, aborts: Vec<Instant>, log: Log<Deed>) {
         keepalive.expect("a connection that was just accepted is there");
         let connection =
             Connection { config, clock, aborts: aborts.clone(), peer, log: log.clone() };
-        crate::spawn(connection.serve(stream));
+        halfopen_sim::spawn(connection.serve(stream));
     }
 }
 

@@ -11,9 +11,9 @@ use halfopen_core::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use crate::net::TcpStream;
 use crate::reproduce::pool::Pool;
 use crate::reproduce::{Clock, Log, message};
+use halfopen_sim::net::TcpStream;
 
 /// A request and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub(super) async fn run(config: scenario::Client, server: SocketAddr, log: Log<R
         clock.sleep_until(Instant::EPOCH + start).await;
         let turn = Arc::new(AtomicU32::new(0));
         for _ in 0..client.config.at_once {
-            crate::spawn(Arc::clone(&client).work(burst, Arc::clone(&turn)));
+            halfopen_sim::spawn(Arc::clone(&client).work(burst, Arc::clone(&turn)));
         }
     }
     // The program lives on after its last burst, and so does its pool.

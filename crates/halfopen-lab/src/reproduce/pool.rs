@@ -10,8 +10,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::net::TcpStream;
 use crate::reproduce::sleep;
+use halfopen_sim::net::TcpStream;
 
 /// A pool of idle connections.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ impl Pool {
     /// Keeps a connection that was last used at `now`, for no longer than `cap`.
     pub(super) fn put(&self, now: Instant, stream: TcpStream, cap: Option<Duration>) {
         let (ask, asked) = oneshot::channel();
-        let watcher = crate::spawn(watch(stream, asked, cap));
+        let watcher = halfopen_sim::spawn(watch(stream, asked, cap));
         self.lock().push(Idle { since: now, ask, watcher });
     }
 
