@@ -1,0 +1,17 @@
+//! The time of day, which whoever runs a service brings.
+
+use jiff::Timestamp;
+
+/// Tells what time it is: the system's clock outside, virtual time in a simulation.
+///
+/// Any `Fn() -> Timestamp` is a clock. It may be set while a service runs, forward or back.
+pub trait Clock: Send + Sync {
+    /// Returns the time.
+    fn now(&self) -> Timestamp;
+}
+
+impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
+    fn now(&self) -> Timestamp {
+        self()
+    }
+}
