@@ -25,6 +25,7 @@ mod receive;
 mod reply;
 mod rtt;
 mod send;
+mod socket;
 mod table;
 mod timers;
 
@@ -38,6 +39,7 @@ pub use self::event::{Error, Event, Output};
 pub use self::info::Info;
 pub use self::listener::ListenerId;
 pub use self::receive::Received;
+pub use self::socket::{Connected, Socket, Timer};
 pub use self::table::ConnectionId;
 
 use self::arrival::{Answer, Inbound};
@@ -177,6 +179,34 @@ impl Host {
         });
     }
 
+    /// Closes all that programs hold, connections and listeners, as the kernel does for a process
+    /// that ends. Its ids are of no more use.
+    pub fn close_all(&mut self, now: Instant) {
+        self.handle_timeout(now);
+        for listener in self.listeners.ids() {
+            self.unlisten(now, listener);
+        }
+        for slot in self.connections.held() {
+            self.with(now, slot, Connection::close);
+        }
+    }
+
+    /// Loses everything at once, as by a power cut: nobody is told, and what peers send to its
+    /// connections afterwards is answered with resets. Its ids are of no more use. The host works
+    /// again from then on, with new sequence numbers.
+    pub fn lose_power(&mut self, now: Instant) {
+        self.handle_timeout(now);
+        for slot in self.connections.all() {
+            self.deadlines.set(slot, None);
+            self.connections.unlink(slot);
+            self.connections.free(slot);
+        }
+        for listener in self.listeners.ids() {
+            self.listeners.remove(listener);
+        }
+        self.secret = FixedState::with_seed(self.rng.bits());
+    }
+
     /// Sets how an idle connection is probed; `None`, the default, is not at all.
     pub fn set_keepalive(
         &mut self,
@@ -271,6 +301,19 @@ impl Host {
     #[must_use]
     pub fn connection_count(&self) -> usize {
         self.connections.len()
+    }
+
+    /// Returns the host's sockets, as its administrator sees them: listeners in the order of their
+    /// addresses, then connections, the longest held place in the table first. What is over is not
+    /// among them.
+    pub fn sockets(&self) -> impl Iterator<Item = Socket> {
+        let listening = self.listeners.iter().map(|listener| Socket {
+            local: listener.local,
+            receive_queue: listener.accepted.len(),
+            send_queue: 0,
+            connection: None,
+        });
+        listening.chain(self.connections.iter().filter_map(Connection::socket))
     }
 
     fn handle_segment(&mut self, now: Instant, view: View<'_>) {

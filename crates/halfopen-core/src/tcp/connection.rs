@@ -240,6 +240,7 @@ impl Connection {
             return Err(error);
         }
         let over = self.receiver.finished() || self.state == State::Closed;
+        self.receiver.end_read |= over;
         Ok(if over { Received::Finished } else { Received::Empty })
     }
 

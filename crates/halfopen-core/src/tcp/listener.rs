@@ -59,6 +59,15 @@ impl Listeners {
         }
     }
 
+    pub(super) fn ids(&self) -> Vec<ListenerId> {
+        self.by_id.keys().copied().collect()
+    }
+
+    /// Returns all listeners, in the order of their addresses.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Listener> {
+        self.by_address.values().filter_map(|id| self.by_id.get(id))
+    }
+
     pub(super) fn get_mut(&mut self, id: ListenerId) -> Option<&mut Listener> {
         self.by_id.get_mut(&id)
     }

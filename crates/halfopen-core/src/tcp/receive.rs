@@ -50,6 +50,8 @@ pub(super) struct Receiver {
     mss: u32,
     fin: Option<Seq>,
     finished: bool,
+    /// The program was told that there is no more.
+    pub(super) end_read: bool,
     /// The program does not read any more.
     pub(super) closed: bool,
 }
@@ -69,6 +71,7 @@ impl Receiver {
             mss,
             fin: None,
             finished: false,
+            end_read: false,
             closed: false,
         }
     }

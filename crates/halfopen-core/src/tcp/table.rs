@@ -89,6 +89,21 @@ impl Table {
         slots.map(|(index, _)| index).collect()
     }
 
+    /// Returns the slots of all connections that a program holds.
+    pub(super) fn held(&self) -> Vec<u32> {
+        self.iter().filter(|connection| !connection.orphan).map(|held| held.id.slot).collect()
+    }
+
+    /// Returns the slots of all connections.
+    pub(super) fn all(&self) -> Vec<u32> {
+        self.iter().map(|connection| connection.id.slot).collect()
+    }
+
+    /// Returns all connections, in the order of their slots.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.slots.iter().filter_map(|slot| slot.connection.as_deref())
+    }
+
     pub(super) fn get(&self, id: ConnectionId) -> Option<&Connection> {
         let slot = self.slots.get(id.slot as usize)?;
         slot.connection.as_deref().filter(|_| slot.generation == id.generation)

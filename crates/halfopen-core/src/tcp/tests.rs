@@ -9,6 +9,7 @@ mod listening;
 mod network;
 mod noise;
 mod opening;
+mod sockets;
 mod strays;
 mod transfer;
 mod windows;
