@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use halfopen_core::hop::Side;
 use halfopen_core::tcp;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
-use crate::net::{Target, TcpListener, TcpStream, ToSocketAddrs, target};
+use crate::net::{SocketTable, Target, TcpListener, TcpStream, ToSocketAddrs, target};
 use crate::stage::Shared;
 use crate::trace::Panic;
 use crate::world::PathId;
@@ -104,7 +104,37 @@ impl Host {
         F: Future<Output: Send> + Send + 'static,
     {
         let watched = Watched { host: self.clone(), program: Box::pin(program) };
-        self.runtime.spawn(self.scope(watched))
+        let task = self.runtime.spawn(self.scope(watched));
+        self.shared.lock().host_mut(self.index).started(task.abort_handle());
+        task
+    }
+
+    /// Ends the host's programs where they stand, as `kill -9` does: all tasks that
+    /// [`Host::spawn`] and [`spawn`] started on it. Its sockets are closed as the kernel closes a
+    /// dead process's: with a FIN, or with a reset if bytes were not read. New programs can be
+    /// spawned at once.
+    ///
+    /// A program that kills its own host ends when it next waits. A program that
+    /// [`World::run_on`](crate::world::World::run_on) runs and a task of plain `tokio::spawn` are
+    /// nobody's on the host: they live on and find their sockets closed. What a task does when it
+    /// is dropped still happens, though a dead process runs no destructors.
+    pub fn kill(&self) {
+        let (mut stage, now) = self.shared.lock_now();
+        stage.close_all(now, self.index);
+        let tasks = stage.host_mut(self.index).take_programs();
+        drop(stage);
+        tasks.iter().for_each(AbortHandle::abort);
+    }
+
+    /// Cuts the host's power and restores it: its programs end as by [`kill`](Self::kill), but its
+    /// sockets vanish without a packet. A peer that sends to one is answered with a reset, as Linux
+    /// answers for a connection that it does not know. Starting up takes no time.
+    pub fn power_cut(&self) {
+        let (mut stage, now) = self.shared.lock_now();
+        stage.lose_power(now, self.index);
+        let tasks = stage.host_mut(self.index).take_programs();
+        drop(stage);
+        tasks.iter().for_each(AbortHandle::abort);
     }
 
     /// Returns `program` with this host as the place where its sockets are made.
@@ -128,6 +158,13 @@ impl Host {
             Target::Addresses(addresses) => Ok(addresses),
             Target::Name(name, port) => self.resolve_name(&name, port),
         }
+    }
+
+    /// Returns the host's sockets as they are now.
+    #[must_use]
+    pub fn sockets(&self) -> SocketTable {
+        let (stage, at) = self.shared.lock_now();
+        SocketTable { at, rows: stage.host(self.index).tcp.sockets().collect() }
     }
 
     /// Returns the host's name.

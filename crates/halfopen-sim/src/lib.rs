@@ -91,6 +91,8 @@
 //!   leave `tokio::time::{pause, resume, advance}` alone.
 //! * tokio's timers stand on whole milliseconds, rounded up; packets on nanoseconds.
 //! * Names are those of the world's hosts, and resolving takes no time. There are no UDP sockets.
+//! * [`Host::kill`](host::Host::kill) ends programs as `kill -9` does, but what a task does when it
+//!   is dropped still happens.
 //! * A host's TCP is [`halfopen_core::tcp`], with the limits that it names. Hosts at the same end
 //!   of a path reach each other at once, without passing a hop.
 

@@ -1,7 +1,7 @@
 //! Sockets with the shape of `tokio::net`'s, for programs that run in a world.
 //!
 //! [`TcpStream`] and [`TcpListener`] take their host from the program that calls them; see
-//! [`Host::current`](crate::host::Host::current). What is not here (UDP, UNIX sockets, readiness
+//! [`Host::current`](crate::host::Host::current). A [`SocketTable`] shows what a host has of them. What is not here (UDP, UNIX sockets, readiness
 //! without reading) has no model behind it.
 
 use std::io;
@@ -13,11 +13,13 @@ pub use address::{ToSocketAddrs, lookup_host};
 pub use listener::TcpListener;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stream::TcpStream;
+pub use table::SocketTable;
 
 mod address;
 mod listener;
 mod split;
 mod stream;
+mod table;
 
 /// Returns the error that a program on Linux sees, by the kind that std gives its `errno`.
 fn io_error(error: tcp::Error) -> io::Error {

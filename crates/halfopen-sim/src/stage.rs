@@ -171,6 +171,18 @@ impl Stage {
         self.touch_quietly(host);
     }
 
+    /// Closes all sockets of a host.
+    pub(crate) fn close_all(&mut self, now: Instant, host: usize) {
+        self.hosts[host].close_all(now, &mut self.woken);
+        self.touch(host);
+    }
+
+    /// Lets a host lose all sockets without a packet.
+    pub(crate) fn lose_power(&mut self, now: Instant, host: usize) {
+        self.hosts[host].lose_power(now, &mut self.woken);
+        self.touch(host);
+    }
+
     pub(crate) fn panicked(&mut self, panic: Panic) {
         self.journal.panicked(panic);
         self.wake_driver();

@@ -11,6 +11,7 @@ use halfopen_core::tap::Tap;
 use halfopen_core::tcp::{self, ConnectionId, ListenerId, Received};
 use halfopen_core::time::Instant;
 use halfopen_core::wire::Packet;
+use tokio::task::AbortHandle;
 
 use crate::stage::End;
 use crate::world::PathId;
@@ -30,6 +31,7 @@ pub(crate) struct Station {
     taps: Vec<Box<dyn Tap>>,
     sockets: BTreeMap<ConnectionId, Socket>,
     acceptors: BTreeMap<ListenerId, Vec<Waker>>,
+    programs: Vec<AbortHandle>,
     touched: bool,
 }
 
@@ -72,6 +74,7 @@ impl Station {
             taps: Vec::new(),
             sockets: BTreeMap::new(),
             acceptors: BTreeMap::new(),
+            programs: Vec::new(),
             touched: false,
         }
     }
@@ -199,6 +202,29 @@ impl Station {
         self.tcp.unlisten(now, id);
     }
 
+    /// Notes a task of the host's programs.
+    pub(crate) fn started(&mut self, task: AbortHandle) {
+        // Each look over all tasks is paid for by as many that were added since the last.
+        if self.programs.len() == self.programs.capacity() {
+            self.programs.retain(|task| !task.is_finished());
+            self.programs.reserve(self.programs.len() + 1);
+        }
+        self.programs.push(task);
+    }
+
+    /// Returns the tasks of the host's programs, which are to be ended.
+    pub(crate) fn take_programs(&mut self) -> Vec<AbortHandle> {
+        core::mem::take(&mut self.programs)
+    }
+
+    /// Forgets who waits for which socket, and returns them.
+    fn take_waiting(&mut self) -> Vec<Waker> {
+        let sockets = core::mem::take(&mut self.sockets).into_values();
+        let acceptors = core::mem::take(&mut self.acceptors).into_values();
+        let waiting = sockets.flat_map(|socket| [socket.reader, socket.writer]).flatten();
+        waiting.chain(acceptors.flatten()).collect()
+    }
+
     /// Marks the host; true if it was not marked.
     pub(super) fn touch(&mut self) -> bool {
         !core::mem::replace(&mut self.touched, true)
@@ -207,6 +233,18 @@ impl Station {
     /// Takes the mark away.
     pub(super) const fn untouch(&mut self) {
         self.touched = false;
+    }
+
+    /// Closes all sockets, as the kernel does for a process that ends. Who waits is woken.
+    pub(super) fn close_all(&mut self, now: Instant, woken: &mut Vec<Waker>) {
+        self.tcp.close_all(now);
+        woken.extend(self.take_waiting());
+    }
+
+    /// Loses all sockets without a packet. Who waits is woken.
+    pub(super) fn lose_power(&mut self, now: Instant, woken: &mut Vec<Waker>) {
+        self.tcp.lose_power(now);
+        woken.extend(self.take_waiting());
     }
 
     /// Moves who waits for this news to `woken`.

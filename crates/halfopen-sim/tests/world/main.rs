@@ -15,6 +15,7 @@ use halfopen_sim::net::TcpListener;
 use halfopen_sim::world::{PathId, World};
 
 mod determinism;
+mod endings;
 mod http;
 mod idle;
 mod places;
