@@ -10,6 +10,7 @@ pub mod cause;
 pub mod deadline;
 mod document;
 pub mod estimate;
+pub mod fact;
 pub mod flow;
 pub mod gateway;
 pub mod hop;

@@ -6,21 +6,17 @@
 
 mod document;
 
-use core::fmt;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Deserialize;
-use serde::de::IntoDeserializer as _;
-use serde::de::value::{Error as ValueError, StrDeserializer};
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 
 pub use crate::document::DocumentError;
+pub use crate::fact::{Confidence, Fact, Source};
 
 use crate::document::{read, shipped};
+use crate::fact::{facts, sources};
 use crate::gateway::GatewayConfig;
-use document::{Document, Page};
+use document::Document;
 
 pub(crate) use document::Timers;
 
@@ -68,50 +64,6 @@ pub enum Kind {
     Balancer,
 }
 
-/// One value of a product, for people to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fact {
-    /// Its key, such as `timers.tcp-established`.
-    pub key: String,
-    /// The value as the text writes it, without quotes.
-    pub value: String,
-    /// How sure it is.
-    pub confidence: Confidence,
-    /// Where it was read; for an unconfirmed value, where it was looked for.
-    pub source: Source,
-    /// What sets it, and in which range.
-    pub setting: Option<String>,
-    /// What else one should know.
-    pub note: Option<String>,
-}
-
-/// What a value rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Confidence {
-    /// The vendor's or the standard's own text says it.
-    Documented,
-    /// The program's source or the reference in its tree says it.
-    SourceRead,
-    /// It was tried.
-    Measured,
-    /// Somebody else says it.
-    ThirdParty,
-    /// Nothing that was read confirms it.
-    Unconfirmed,
-}
-
-/// A page that was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// Its address.
-    pub url: String,
-    /// The date of the text that was read, as `2026-04-13`.
-    pub read: String,
-    /// What else one should know about the reading.
-    pub note: Option<String>,
-}
-
 impl Profile {
     /// Reads a profile; `name` is its file's without the ending.
     pub fn parse(name: &str, text: &str) -> Result<Self, DocumentError> {
@@ -121,14 +73,9 @@ impl Profile {
             let message = "a product that translates, and no other, has a `mapping`";
             return Err(DocumentError::new(text, translates.span(), message));
         }
-        let sources = document
-            .sources
-            .iter()
-            .map(|(key, page)| Ok((key.as_str(), Source::of(page, text)?)))
-            .collect::<Result<_, DocumentError>>()?;
         Ok(Self {
             name: name.to_owned(),
-            facts: facts(text, &sources)?,
+            facts: facts(text, &sources(&document.sources, text)?)?,
             gateway: document.gateway(),
             title: document.title,
             vendor: document.vendor,
@@ -161,88 +108,6 @@ impl Profile {
     pub fn fact(&self, key: &str) -> Option<&Fact> {
         self.facts.iter().find(|fact| fact.key == key)
     }
-}
-
-impl Source {
-    fn of(page: &Page, text: &str) -> Result<Self, DocumentError> {
-        let url = page.url.get_ref();
-        if !url.starts_with("https://") {
-            let message = format!("`{url}` is not the address of a page");
-            return Err(DocumentError::new(text, page.url.span(), message));
-        }
-        let read = page.read.get_ref();
-        if read.date.is_none() || read.time.is_some() {
-            let message = format!("`{read}` is not a date");
-            return Err(DocumentError::new(text, page.read.span(), message));
-        }
-        Ok(Self { url: url.clone(), read: read.to_string(), note: page.note.clone() })
-    }
-}
-
-impl fmt::Display for Confidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Documented => "documented",
-            Self::SourceRead => "source-read",
-            Self::Measured => "measured",
-            Self::ThirdParty => "third-party",
-            Self::Unconfirmed => "unconfirmed",
-        })
-    }
-}
-
-/// Returns every value of a text that `Document` has accepted, in the order of the text.
-fn facts(text: &str, sources: &BTreeMap<&str, Source>) -> Result<Vec<Fact>, DocumentError> {
-    let table = DeTable::parse(text)
-        .map_err(|error| DocumentError::new(text, error.span().unwrap_or(0..0), error.message()))?;
-    let mut found = Vec::new();
-    let mut tables = vec![(String::new(), table.get_ref())];
-    while let Some((path, table)) = tables.pop() {
-        for (key, value) in table {
-            let DeValue::Table(inner) = value.get_ref() else { continue };
-            let key = if path.is_empty() {
-                key.get_ref().to_string()
-            } else {
-                format!("{path}.{}", key.get_ref())
-            };
-            match inner.get("value") {
-                Some(value) => found.push((value.span().start, fact(text, key, inner, sources)?)),
-                None => tables.push((key, inner)),
-            }
-        }
-    }
-    found.sort_by_key(|&(position, _)| position);
-    Ok(found.into_iter().map(|(_, fact)| fact).collect())
-}
-
-fn fact(
-    text: &str,
-    key: String,
-    table: &DeTable<'_>,
-    sources: &BTreeMap<&str, Source>,
-) -> Result<Fact, DocumentError> {
-    let string = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str());
-    let error = |key: &str, message: String| {
-        DocumentError::new(text, table.get(key).map_or(0..0, Spanned::span), message)
-    };
-    let name = string("source").unwrap_or_default();
-    let source = sources.get(name).cloned();
-    let confidence: StrDeserializer<'_, ValueError> =
-        string("confidence").unwrap_or_default().into_deserializer();
-    Ok(Fact {
-        value: table
-            .get("value")
-            .and_then(|value| text.get(value.span()))
-            .map(|text| text.trim_matches('"').to_owned())
-            .unwrap_or_default(),
-        key,
-        confidence: Confidence::deserialize(confidence)
-            .map_err(|why| error("confidence", why.to_string()))?,
-        source: source
-            .ok_or_else(|| error("source", format!("no source `{name}` in this profile")))?,
-        setting: string("setting").map(str::to_owned),
-        note: string("note").map(str::to_owned),
-    })
 }
 
 #[cfg(test)]

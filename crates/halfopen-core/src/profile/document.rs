@@ -6,32 +6,15 @@ use std::collections::BTreeMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
-use toml::value::Datetime;
 
-use super::{Confidence, Kind};
+use super::Kind;
 use crate::document::quantity::Humane;
+use crate::fact::{Page, Stated};
 use crate::gateway::{
     Dependence, FragmentRule, Fragments, GatewayConfig, OutOfWindow, Translation,
 };
 use crate::idle::{Capacity, IdlePolicy, IdleTimers, OnExpiry, OnOrphan, Refresh, WhenFull};
 use crate::time::Duration;
-
-/// A value and what it rests on.
-///
-/// What only people read is checked here and shown by [`Fact`](super::Fact).
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Stated<T> {
-    pub(super) value: T,
-    #[serde(rename = "source")]
-    _source: String,
-    #[serde(rename = "confidence")]
-    _confidence: Confidence,
-    #[serde(rename = "setting", default)]
-    _setting: Option<String>,
-    #[serde(rename = "note", default)]
-    _note: Option<String>,
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -64,15 +47,6 @@ pub(super) struct Document {
     _metrics: BTreeMap<String, Stated<String>>,
     #[serde(rename = "unmodelled", default)]
     _unmodelled: BTreeMap<String, Stated<String>>,
-}
-
-/// A page that was read.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Page {
-    pub(super) url: Spanned<String>,
-    pub(super) read: Spanned<Datetime>,
-    pub(super) note: Option<String>,
 }
 
 /// One value for each timer of [`IdleTimers`].

@@ -88,7 +88,7 @@ fn a_value_without_source_or_confidence_does_not_load() {
     let sure = "value = \"350s\"\nsource = \"troubleshooting\"";
     assert!(message(established, sure).contains("missing field `confidence`"));
     let elsewhere = established.replace("troubleshooting", "hearsay");
-    assert!(message(established, &elsewhere).contains("no source `hearsay` in this profile"));
+    assert!(message(established, &elsewhere).contains("no source `hearsay` in this file"));
 }
 
 #[test]
