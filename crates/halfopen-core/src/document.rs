@@ -1,4 +1,5 @@
-//! What profiles and scenarios share: TOML texts that people write, and errors that show the place.
+//! What profiles, clients and scenarios share: TOML texts that people write, and errors that show the
+//! place.
 //!
 //! This module reads texts, not files: the caller hands the text in and knows where it came from.
 

@@ -7,6 +7,7 @@
 //! its way, closely enough that a capture of the model and a capture of the wire get one verdict.
 
 pub mod cause;
+pub mod client;
 pub mod deadline;
 mod document;
 pub mod estimate;

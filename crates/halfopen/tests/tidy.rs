@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use halfopen_core::client::{Client, Hint};
+use halfopen_core::fact::Fact;
 use halfopen_core::profile::Profile;
 use halfopen_core::scenario::Scenario;
 
@@ -72,9 +74,9 @@ fn what_is_left_to_do_is_an_issue() {
 }
 
 #[test]
-fn a_products_number_stands_in_its_profile_only() {
+fn a_products_number_stands_in_its_file_only() {
     let numbers = product_numbers();
-    assert!(numbers.len() > 5, "the profiles yield {numbers:?} only");
+    assert!(numbers.len() > 5, "the files yield {numbers:?} only");
     let offences = files(&["rs"]).into_iter().filter(File::is_shipped_code).flat_map(|file| {
         let code = code_only(before_tests(&file.text));
         let found = code.lines().zip(1..).flat_map(|(line, at)| {
@@ -90,8 +92,9 @@ fn a_products_number_stands_in_its_profile_only() {
 }
 
 #[test]
-fn every_profile_and_scenario_in_the_tree_ships_and_no_other() {
+fn every_profile_client_and_scenario_in_the_tree_ships_and_no_other() {
     for (folder, shipped) in [
+        ("clients", Client::names().collect()),
         ("profiles", Profile::names().collect::<BTreeSet<_>>()),
         ("scenarios", Scenario::names().collect()),
     ] {
@@ -106,12 +109,14 @@ fn every_profile_and_scenario_in_the_tree_ships_and_no_other() {
 }
 
 #[test]
-fn every_value_of_a_profile_has_a_source_and_a_date() {
-    let offences = Profile::names().flat_map(|name| {
-        let profile = Profile::shipped(name).expect(name);
-        let bare = profile.facts.into_iter().filter(|fact| {
-            !fact.source.url.starts_with("https://") || fact.source.read.len() != "2026-04-13".len()
-        });
+fn every_value_of_a_profile_or_a_client_has_a_source_and_a_date() {
+    let profiles = Profile::names().map(|name| (name, Profile::shipped(name).expect(name).facts));
+    let clients = Client::names().map(|name| (name, Client::shipped(name).expect(name).facts));
+    let bare = |fact: &Fact| {
+        !fact.source.url.starts_with("https://") || fact.source.read.len() != "2026-04-13".len()
+    };
+    let offences = profiles.chain(clients).flat_map(|(name, facts)| {
+        let bare = facts.into_iter().filter(bare);
         bare.map(|fact| format!("{name}: {}", fact.key)).collect::<Vec<_>>()
     });
     none("values have no source or no date", offences);
@@ -348,7 +353,8 @@ fn integers(line: &str) -> Vec<u64> {
 fn product_numbers() -> BTreeSet<u64> {
     let rfc = numbers_of("rfc-5382");
     let products = Profile::names().flat_map(numbers_of);
-    products.filter(|number| *number >= 200 && !rfc.contains(number)).collect()
+    let clients = Client::names().flat_map(times_of);
+    products.chain(clients).filter(|number| *number >= 200 && !rfc.contains(number)).collect()
 }
 
 /// Returns a product's times in seconds and its limits.
@@ -369,6 +375,20 @@ fn numbers_of(profile: &str) -> BTreeSet<u64> {
     let seconds = each.into_iter().flatten().map(|time| time.as_secs());
     let limit = config.translation.and_then(|translation| translation.per_destination);
     seconds.chain(limit.map(u64::from)).chain(config.mtu.map(u64::from)).collect()
+}
+
+/// Returns a client's limits of idleness in seconds.
+fn times_of(client: &str) -> BTreeSet<u64> {
+    let client = Client::shipped(client).expect(client);
+    let behaviours = [&client.behaviour].into_iter().chain(client.earlier.values());
+    let times = behaviours.flat_map(|behaviour| {
+        let hint = match behaviour.hint {
+            Hint::Heeded { max, margin: _ } => max,
+            Hint::Ignored | Hint::Shortens { .. } => None,
+        };
+        [behaviour.idle_max, behaviour.lifetime, hint]
+    });
+    times.flatten().map(|time| time.as_secs()).collect()
 }
 
 /// Returns the names of the dependencies that a manifest declares, of every kind.

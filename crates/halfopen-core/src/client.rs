@@ -1,0 +1,194 @@
+//! What is known of HTTP clients: how each keeps its connections and what it sends again.
+//!
+//! A client's file is a TOML text in which every value names the page it was read on, the date and
+//! how sure it is. It says how a library behaves by default, not how somebody has set it up, and
+//! it is data: a pool can be made to behave so, which is how clients are compared on one path.
+
+mod behaviour;
+mod document;
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+pub use crate::document::DocumentError;
+pub use crate::fact::{Confidence, Fact, Source};
+pub use behaviour::{Behaviour, Hint, Limits, Notice, Order, Resend, Retry, Timeouts};
+
+use crate::document::{read, shipped};
+use crate::fact::{facts, sources};
+use document::Document;
+
+const SHIPPED: &[(&str, &str)] = shipped!["clients":
+    "apache-httpclient-4",
+    "apache-httpclient-5",
+    "curl",
+    "go-net-http",
+    "hyper-util",
+    "jdk-http-client",
+    "jdk-httpurlconnection",
+    "node-http-agent",
+    "okhttp",
+    "python-aiohttp",
+    "python-http-client",
+    "python-httpx",
+    "python-requests",
+    "python-urllib3",
+    "reactor-netty",
+    "reqwest",
+    "ruby-net-http",
+    "undici",
+    "ureq",
+];
+
+/// An HTTP client, and what each value that is given for it rests on.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The name that scenarios and the command use, which is its file's.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// What it is used from.
+    pub language: String,
+    /// How it treats idle connections, in a sentence.
+    pub summary: String,
+    /// The versions that the values describe.
+    pub versions: String,
+    /// What its `User-Agent` begins with, if it sends one by itself.
+    pub user_agent: Option<String>,
+    /// What it does by default.
+    pub behaviour: Behaviour,
+    /// What it did before, by the version that changed it.
+    pub earlier: BTreeMap<String, Behaviour>,
+    /// What its errors say, by how the connection ended.
+    pub errors: BTreeMap<Ending, Vec<String>>,
+    /// What its second request on a connection was seen to do, by how that connection ended. Empty
+    /// if it was not tried.
+    pub measured: BTreeMap<Ending, Measured>,
+    /// What helps against connections that the path has forgotten.
+    pub cures: Vec<Cure>,
+    /// Every value, in the order of the text.
+    pub facts: Vec<Fact>,
+}
+
+/// How a kept connection ends under a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// The next request meets a reset, as behind a gateway that has forgotten the flow.
+    ResetOnData,
+    /// The next request meets a FIN, as from a server whose own timer ends at that moment.
+    FinOnData,
+    /// A FIN comes while the connection is idle.
+    FinWhileIdle,
+    /// A reset comes while the connection is idle.
+    ResetWhileIdle,
+}
+
+/// What the second request on a connection was seen to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// What became of a GET.
+    pub get: Outcome,
+    /// What became of a POST.
+    pub post: Outcome,
+    /// In what a pool with this [`Behaviour`] differs, and why; `None` if it does not.
+    pub differs: Option<String>,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was answered, and was sent once.
+    Ok,
+    /// It was answered, and was sent twice.
+    OkResent,
+    /// Whoever sent it got an error.
+    Fails,
+}
+
+/// What helps, by the name that the client has for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cure {
+    /// What it does, in a word or two.
+    pub name: String,
+    /// What it means.
+    pub meaning: String,
+    /// How the client calls it.
+    pub setting: String,
+    /// How it is written; the durations in it are examples.
+    pub snippet: Option<String>,
+}
+
+impl Client {
+    /// Reads a client's file; `name` is its name without the ending.
+    pub fn parse(name: &str, text: &str) -> Result<Self, DocumentError> {
+        let document: Document = read(text)?;
+        let facts = facts(text, &sources(&document.sources, text)?)?;
+        let behaviour = document.behaviour();
+        Ok(Self {
+            name: name.to_owned(),
+            earlier: document.earlier(&behaviour),
+            behaviour,
+            errors: document.errors(),
+            measured: document.measured(),
+            cures: document.cures(),
+            title: document.title,
+            language: document.language,
+            summary: document.summary,
+            versions: document.versions.value,
+            user_agent: document.user_agent.map(|stated| stated.value),
+            facts,
+        })
+    }
+
+    /// Returns the names of the clients that ship, in order.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        SHIPPED.iter().map(|&(name, _)| name)
+    }
+
+    /// Returns the client `name` if it ships.
+    #[must_use]
+    pub fn shipped(name: &str) -> Option<Self> {
+        let (name, text) = SHIPPED.iter().find(|(shipped, _)| *shipped == name)?;
+        Some(Self::parse(name, text).expect("a test reads every client that ships"))
+    }
+
+    /// Returns the value under `key`, if the client's file states one.
+    #[must_use]
+    pub fn fact(&self, key: &str) -> Option<&Fact> {
+        self.facts.iter().find(|fact| fact.key == key)
+    }
+}
+
+impl Ending {
+    /// Every ending, in the order of a table.
+    pub const ALL: [Self; 4] =
+        [Self::ResetOnData, Self::FinOnData, Self::FinWhileIdle, Self::ResetWhileIdle];
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::ResetOnData => "reset-on-data",
+            Self::FinOnData => "fin-on-data",
+            Self::FinWhileIdle => "fin-while-idle",
+            Self::ResetWhileIdle => "reset-while-idle",
+        })
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::OkResent => "ok-resent",
+            Self::Fails => "fails",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
