@@ -14,6 +14,7 @@ mod truth;
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use halfopen_core::gateway::{ConfigError, Gateway};
@@ -25,10 +26,11 @@ use halfopen_core::scenario::{Happening, Scenario, Station};
 use halfopen_core::tap;
 use halfopen_core::time::{Duration, Instant};
 
-use halfopen_sim::host::HostConfig;
+use halfopen_sim::host::{Host, HostConfig};
 use halfopen_sim::trace::Capture;
 use halfopen_sim::world::{Config, PathId, Place, World};
 
+pub(crate) use client::Burst;
 pub use client::{Attempt, Outcome, Request};
 pub use far_end::{Act, Deed};
 pub use truth::Truth;
@@ -105,36 +107,67 @@ impl core::error::Error for Error {}
 
 /// Runs a scenario. The same scenario and seed give the same bytes.
 pub fn reproduce(scenario: &Scenario, seed: u64) -> Result<Reproduction, Error> {
-    if scenario.length > Config::LIMIT_MAX {
-        return Err(Error::TooLong);
-    }
-    let mut world = World::new(Config { seed, limit: scenario.length, ..Config::default() });
-    let path = Path::new(hops(scenario, &mut world)?);
-    let path = world.add_path(path);
-    let sights = watch(scenario, &mut world, path);
+    let mut stage = Stage::new(scenario, seed, scenario.length)?;
+    let sights = watch(scenario, &mut stage.world, stage.path);
+    stage.start(scenario, client::bursts(&scenario.client));
+    stage.world.run_until(Instant::EPOCH + scenario.length).map_err(Error::World)?;
+    let events = stage.events()?;
+    // What is still under way ends with the world, and is logged as unfinished.
+    let (requests, deeds) = (stage.requests.take(), stage.deeds.take());
+    Ok(Reproduction { server: SERVER, requests, deeds, events, sights: finish(sights) })
+}
 
-    let client = world.add_host(HostConfig::new("client", [CLIENT]).inside(path));
-    let server = world.add_host(HostConfig::new("far-end", [SERVER.ip()]).outside(path));
-    let (requests, deeds) = (Log::default(), Log::default());
-    server.spawn(far_end::run(scenario.far_end, aborts(scenario), deeds.clone()));
-    client.spawn(client::run(scenario.client.clone(), SERVER, requests.clone()));
-    for disturbance in &scenario.disturbances {
-        if let Happening::Flush { station } = disturbance.what {
-            let at = Instant::EPOCH + disturbance.at;
-            world.command_at(at, path, station, Command::Flush);
+/// A scenario's world, and what its programs write down.
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    path: PathId,
+    client: Host,
+    far_end: Host,
+    pub(crate) requests: Log<Request>,
+    pub(crate) deeds: Log<Deed>,
+}
+
+impl Stage {
+    /// Returns the stage at time zero, without any program.
+    pub(crate) fn new(scenario: &Scenario, seed: u64, length: Duration) -> Result<Self, Error> {
+        if length > Config::LIMIT_MAX {
+            return Err(Error::TooLong);
+        }
+        let mut world = World::new(Config { seed, limit: length, ..Config::default() });
+        let path = Path::new(hops(scenario, &mut world)?);
+        let path = world.add_path(path);
+        let client = world.add_host(HostConfig::new("client", [CLIENT]).inside(path));
+        let far_end = world.add_host(HostConfig::new("far-end", [SERVER.ip()]).outside(path));
+        Ok(Self { world, path, client, far_end, requests: Log::default(), deeds: Log::default() })
+    }
+
+    /// Starts the programs, and orders what happens besides.
+    pub(crate) fn start(
+        &mut self,
+        scenario: &Scenario,
+        bursts: impl Iterator<Item = Burst> + Send + 'static,
+    ) {
+        self.far_end.spawn(far_end::run(scenario.far_end, aborts(scenario), self.deeds.clone()));
+        let log = self.requests.clone();
+        self.client.spawn(client::run(scenario.client.clone(), SERVER, bursts, log));
+        for disturbance in &scenario.disturbances {
+            if let Happening::Flush { station } = disturbance.what {
+                let at = Instant::EPOCH + disturbance.at;
+                self.world.command_at(at, self.path, station, Command::Flush);
+            }
         }
     }
 
-    world.run_until(Instant::EPOCH + scenario.length).map_err(Error::World)?;
-    if world.events_missed() > 0 {
-        return Err(Error::TooEventful { missed: world.events_missed() });
+    /// Takes what the hops have done so far, in the order of time.
+    pub(crate) fn events(&mut self) -> Result<Vec<Event>, Error> {
+        if self.world.events_missed() > 0 {
+            return Err(Error::TooEventful { missed: self.world.events_missed() });
+        }
+        let occurrences = self.world.take_events().into_iter();
+        let mut events: Vec<Event> = occurrences.map(|occurrence| occurrence.event).collect();
+        events.sort_by_key(|event| event.at);
+        Ok(events)
     }
-    let mut events: Vec<Event> =
-        world.take_events().into_iter().map(|occurrence| occurrence.event).collect();
-    events.sort_by_key(|event| event.at);
-    // What is still under way ends with the world, and is logged as unfinished.
-    let (requests, deeds) = (requests.take(), deeds.take());
-    Ok(Reproduction { server: SERVER, requests, deeds, events, sights: finish(sights) })
 }
 
 /// Makes a hop for each station.
@@ -192,15 +225,47 @@ fn aborts(scenario: &Scenario) -> Vec<Instant> {
 }
 
 /// What programs write down as they go.
-struct Log<T>(Arc<Mutex<Vec<T>>>);
+pub(crate) struct Log<T>(Arc<Mutex<Entries<T>>>);
+
+struct Entries<T> {
+    /// How many were taken before the first of these.
+    taken: usize,
+    kept: VecDeque<T>,
+}
 
 impl<T> Log<T> {
-    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Writes an entry, and returns its place for [`change`](Self::change).
+    fn push(&self, entry: T) -> usize {
+        let mut entries = self.lock();
+        entries.kept.push_back(entry);
+        entries.taken + entries.kept.len() - 1
     }
 
-    fn take(&self) -> Vec<T> {
-        core::mem::take(&mut *self.lock())
+    /// Changes an entry, unless it was taken.
+    fn change(&self, place: usize, change: impl FnOnce(&mut T)) {
+        let mut entries = self.lock();
+        let place = place.checked_sub(entries.taken);
+        if let Some(entry) = place.and_then(|place| entries.kept.get_mut(place)) {
+            change(entry);
+        }
+    }
+
+    /// Takes all entries.
+    pub(crate) fn take(&self) -> Vec<T> {
+        self.take_while(|_| true)
+    }
+
+    /// Takes the first entries for which that holds.
+    pub(crate) fn take_while(&self, mut holds: impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut entries = self.lock();
+        let end = entries.kept.iter().position(|entry| !holds(entry));
+        let end = end.unwrap_or(entries.kept.len());
+        entries.taken += end;
+        entries.kept.drain(..end).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -212,7 +277,7 @@ impl<T> Clone for Log<T> {
 
 impl<T> Default for Log<T> {
     fn default() -> Self {
-        Self(Arc::default())
+        Self(Arc::new(Mutex::new(Entries { taken: 0, kept: VecDeque::new() })))
     }
 }
 

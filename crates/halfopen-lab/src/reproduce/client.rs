@@ -24,6 +24,17 @@ pub struct Request {
     pub burst: u32,
     /// How often it went out; the last one decides.
     pub attempts: Vec<Attempt>,
+    /// Whether it will not go out again.
+    pub(crate) over: bool,
+}
+
+/// Requests that a client begins together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Burst {
+    /// When.
+    pub(crate) at: Instant,
+    /// How many; they take turns if fewer may be under way at a time.
+    pub(crate) requests: u32,
 }
 
 /// A request on one connection.
@@ -90,20 +101,53 @@ impl Request {
     }
 }
 
-/// Runs the client's bursts, each as a program of its own: one that hangs holds up no other.
-pub(super) async fn run(config: scenario::Client, server: SocketAddr, log: Log<Request>) {
+/// Runs bursts, which come in the order of time, each as a program of its own: one that hangs holds
+/// up no other.
+pub(crate) async fn run(
+    config: scenario::Client,
+    server: SocketAddr,
+    bursts: impl Iterator<Item = Burst>,
+    log: Log<Request>,
+) {
     let clock = Clock::start();
-    let bursts = config.bursts.clone();
     let client = Arc::new(Client { config, server, clock, pool: Pool::default(), log });
-    for (burst, start) in (1..).zip(bursts) {
-        clock.sleep_until(Instant::EPOCH + start).await;
-        let turn = Arc::new(AtomicU32::new(0));
-        for _ in 0..client.config.at_once {
-            halfopen_sim::spawn(Arc::clone(&client).work(burst, Arc::clone(&turn)));
+    let mut before = 0_u32;
+    for (number, burst) in (1..).zip(bursts) {
+        clock.sleep_until(burst.at).await;
+        let turns =
+            Arc::new(Turns { burst: number, before, last: burst.requests, taken: 0.into() });
+        before = before.saturating_add(burst.requests);
+        for _ in 0..client.config.at_once.min(burst.requests) {
+            halfopen_sim::spawn(Arc::clone(&client).work(Arc::clone(&turns)));
         }
     }
     // The program lives on after its last burst, and so does its pool.
     core::future::pending::<()>().await;
+}
+
+/// Returns the bursts of a scenario.
+pub(super) fn bursts(config: &scenario::Client) -> impl Iterator<Item = Burst> + use<> {
+    let requests = config.requests;
+    let starts = config.bursts.clone().into_iter();
+    starts.map(move |start| Burst { at: Instant::EPOCH + start, requests })
+}
+
+/// Whose turn it is in a burst.
+struct Turns {
+    burst: u32,
+    /// The number of the last request before the burst.
+    before: u32,
+    /// The last turn.
+    last: u32,
+    taken: AtomicU32,
+}
+
+impl Turns {
+    /// Returns the number of the request whose turn it is.
+    fn next(&self) -> Option<u32> {
+        let turn = self.taken.fetch_add(1, Ordering::Relaxed);
+        (turn < self.last).then(|| self.before.saturating_add(turn + 1))
+    }
 }
 
 struct Client {
@@ -123,42 +167,36 @@ struct Lease {
 
 impl Client {
     /// Sends requests of a burst, one after the other, as long as it has some.
-    async fn work(self: Arc<Self>, burst: u32, turn: Arc<AtomicU32>) {
-        let requests = self.config.requests;
-        loop {
-            let index = turn.fetch_add(1, Ordering::Relaxed);
-            if index >= requests {
-                return;
-            }
-            let number = (burst - 1).saturating_mul(requests).saturating_add(index + 1);
-            self.request(number, burst).await;
+    async fn work(self: Arc<Self>, turns: Arc<Turns>) {
+        while let Some(number) = turns.next() {
+            self.request(number, turns.burst).await;
         }
     }
 
     /// Sends a request until it is answered or may not be repeated any more.
     async fn request(&self, number: u32, burst: u32) {
         let bytes = message::request(number, self.config.request_bytes);
-        let place = {
-            let mut log = self.log.lock();
-            log.push(Request { number, burst, attempts: Vec::new() });
-            log.len() - 1
-        };
+        let attempts = Vec::with_capacity(1);
+        let place = self.log.push(Request { number, burst, attempts, over: false });
         for tries in 0..=self.config.retries {
             // A repetition must not meet another dead connection.
             let lease = self.lease(tries > 0).await;
             let mut attempt = self.begin(&lease);
-            self.log.lock()[place].attempts.push(attempt);
+            self.log.change(place, |request| request.attempts.push(attempt));
             if let Ok(lease) = lease {
                 attempt.outcome = self.exchange(lease.stream, &bytes).await;
                 attempt.ended = self.clock.now();
-                if let Some(last) = self.log.lock()[place].attempts.last_mut() {
-                    *last = attempt;
-                }
+                self.log.change(place, |request| {
+                    if let Some(last) = request.attempts.last_mut() {
+                        *last = attempt;
+                    }
+                });
             }
             if !attempt.outcome.is_lost() {
-                return;
+                break;
             }
         }
+        self.log.change(place, |request| request.over = true);
     }
 
     fn begin(&self, lease: &io::Result<Lease>) -> Attempt {

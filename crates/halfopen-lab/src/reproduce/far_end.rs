@@ -116,6 +116,6 @@ impl Connection {
     }
 
     fn note(&self, act: Act) {
-        self.log.lock().push(Deed { at: self.clock.now(), peer: self.peer, act });
+        self.log.push(Deed { at: self.clock.now(), peer: self.peer, act });
     }
 }
