@@ -1,5 +1,4 @@
-//! What profiles, clients and scenarios share: TOML texts that people write, and errors that show the
-//! place.
+//! What profiles, clients and scenarios share: TOML that people write, and errors with their place.
 //!
 //! This module reads texts, not files: the caller hands the text in and knows where it came from.
 

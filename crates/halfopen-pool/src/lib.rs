@@ -4,3 +4,4 @@
 //! may be used again.
 
 pub mod policy;
+pub mod preset;

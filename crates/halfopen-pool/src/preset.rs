@@ -1,0 +1,115 @@
+//! The policy of an HTTP client from its description, so that a pool behaves as that client does.
+//!
+//! What a description says and a [`Policy`] cannot stands in the client's file under `differs` and
+//! `unmodelled`.
+
+use halfopen_core::client::{self, Behaviour, Client};
+use halfopen_core::time::Duration;
+
+use crate::policy::{
+    Hint, Keep, Lifetime, Limits, Notice, Order, Policy, Resend, Retry, Reuse, Timeouts,
+};
+
+impl From<&Client> for Policy {
+    /// Behaves as the newest version that the description covers.
+    fn from(client: &Client) -> Self {
+        Self::from(&client.behaviour)
+    }
+}
+
+impl From<&Behaviour> for Policy {
+    /// Behaves so, and learns nothing.
+    fn from(behaviour: &Behaviour) -> Self {
+        Self {
+            reuse: reuse(behaviour),
+            limits: limits(behaviour.limits),
+            timeouts: timeouts(behaviour.timeouts),
+            keepalive: behaviour.keepalive,
+            user_timeout: behaviour.user_timeout,
+            retry: retry(behaviour.retry),
+            learns: false,
+        }
+    }
+}
+
+fn reuse(behaviour: &Behaviour) -> Reuse {
+    if !behaviour.reuse {
+        return Reuse::Never;
+    }
+    Reuse::Kept(Keep {
+        idle_max: behaviour.idle_max,
+        hint: match behaviour.hint {
+            client::Hint::Ignored => Hint::Ignored,
+            client::Hint::Heeded { margin, max } => Hint::Heeded { margin, max },
+            client::Hint::Shortens { margin } => Hint::Shortens { margin },
+        },
+        lifetime: behaviour.lifetime.map(|max| Lifetime { max, jitter: Duration::ZERO }),
+        order: match behaviour.order {
+            client::Order::Lifo => Order::Lifo,
+            client::Order::Fifo => Order::Fifo,
+        },
+        notice: match behaviour.notice {
+            client::Notice::AtOnce => Notice::AtOnce,
+            client::Notice::WhenTaken(after) => Notice::WhenTaken { after },
+            client::Notice::Never => Notice::Never,
+        },
+    })
+}
+
+fn limits(limits: client::Limits) -> Limits {
+    let client::Limits { per_host, total, idle_per_host, idle_total } = limits;
+    Limits { per_host, total, idle_per_host, idle_total }
+}
+
+fn timeouts(timeouts: client::Timeouts) -> Timeouts {
+    let client::Timeouts { connect, read, lease } = timeouts;
+    Timeouts { connect, read, lease }
+}
+
+fn retry(retry: client::Retry) -> Retry {
+    Retry {
+        // As often as it takes ends when the idle connections do: it is said only of those.
+        attempts: retry.attempts.unwrap_or(u32::MAX),
+        reused_only: retry.reused_only,
+        written: match retry.written {
+            client::Resend::None => Resend::None,
+            client::Resend::GetAndHead => Resend::GetAndHead,
+            client::Resend::Safe => Resend::Safe,
+            client::Resend::Idempotent => Resend::Idempotent,
+            client::Resend::WithoutBody => Resend::WithoutBody,
+            client::Resend::All => Resend::All,
+        },
+        heeds_key: retry.heeds_key,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(name: &str) -> Policy {
+        Policy::from(&Client::shipped(name).expect(name))
+    }
+
+    #[test]
+    fn the_client_of_the_incident_keeps_what_the_server_says_nothing_about() {
+        let Reuse::Kept(keep) = policy("apache-httpclient-4").reuse else { panic!("it reuses") };
+        assert_eq!(keep.idle_max, None);
+        assert_eq!(keep.notice, Notice::WhenTaken { after: Duration::from_secs(2) });
+    }
+
+    #[test]
+    fn no_client_learns_and_none_that_tries_without_end_tries_on_new_connections() {
+        for name in Client::names() {
+            let policy = policy(name);
+            assert!(!policy.learns, "{name}");
+            assert!(policy.retry.attempts < u32::MAX || policy.retry.reused_only, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_earlier_version_is_a_policy_too() {
+        let node = Client::shipped("node-http-agent").unwrap();
+        assert_eq!(Policy::from(&node.earlier["19"]).reuse, Reuse::Never);
+    }
+}
