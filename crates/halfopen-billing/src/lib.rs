@@ -5,3 +5,5 @@ pub mod calendar;
 pub mod clock;
 pub mod money;
 pub mod payment;
+pub mod storage;
+pub mod subscription;
