@@ -130,7 +130,8 @@ fn remembered_once(outputs: &[Output]) {
             }
             EventKind::Orphaned { .. }
             | EventKind::Exhausted { .. }
-            | EventKind::Discarded { .. } => true,
+            | EventKind::Discarded { .. }
+            | EventKind::Refused { .. } => true,
         };
         assert!(fits, "{event:?}");
     }

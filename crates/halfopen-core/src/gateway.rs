@@ -530,6 +530,7 @@ impl Hop for Gateway {
                     self.forget(id, Demise::Flushed);
                 }
             }
+            Command::Deregister { .. } | Command::Register { .. } => {}
         }
     }
 }

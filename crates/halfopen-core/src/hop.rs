@@ -1,6 +1,7 @@
 //! The one trait that everything on a path implements.
 
 use core::fmt;
+use std::net::SocketAddr;
 
 use crate::flow::FlowKey;
 use crate::time::{Duration, Instant};
@@ -63,6 +64,17 @@ pub trait Hop: fmt::Debug + Send {
 pub enum Command {
     /// Forget all flows at once, tell nobody, and go on: a restart or a failover without state.
     Flush,
+    /// Send no new requests to a target, counted from zero as the balancer was given them. What is
+    /// under way there may end. A hop that has no such target has nothing to do.
+    Deregister {
+        /// The target.
+        target: usize,
+    },
+    /// Send requests to a target again, as soon as it proves healthy.
+    Register {
+        /// The target.
+        target: usize,
+    },
 }
 
 /// What leaves a hop.
@@ -125,6 +137,15 @@ pub enum EventKind {
         /// Why.
         why: Discard,
     },
+    /// A balancer served a request itself, or let it down.
+    Refused {
+        /// The client's connection.
+        flow: FlowKey,
+        /// The target that had been chosen; `None` if it did not come to that.
+        target: Option<SocketAddr>,
+        /// Why.
+        why: Refusal,
+    },
 }
 
 /// Why a hop forgot a flow.
@@ -176,4 +197,58 @@ pub enum Discard {
     TooBig,
     /// It is not addressed to anything that the hop serves.
     Unroutable,
+}
+
+/// Why a balancer did not pass a request on to a target, or not the target's whole response back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// The request breaks the protocol or a limit, or its client closed before its end.
+    Malformed,
+    /// The request has a transfer coding that the balancer does not know.
+    Unsupported,
+    /// The client sent nothing, or not the whole request, for the idle timeout.
+    Incomplete,
+    /// The client closed its connection while the request was outstanding.
+    Abandoned,
+    /// The target refused the connection, or nothing leads there.
+    Unreachable,
+    /// The target closed the connection with a FIN while the request was outstanding.
+    ClosedByTarget,
+    /// The target closed the connection with a reset while the request was outstanding.
+    ResetByTarget,
+    /// What the target sent is not a response.
+    BadResponse,
+    /// The target was deregistered, and the delay for what was under way is over.
+    Deregistered,
+    /// No target takes requests.
+    NoTarget,
+    /// The balancer had no room for another connection to a target.
+    Exhausted,
+    /// The target did not complete the handshake in time.
+    ConnectTimedOut,
+    /// The target did not answer for the idle timeout.
+    SilentTarget,
+    /// The response broke off after its head had been passed on.
+    Truncated,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "it is malformed",
+            Self::Unsupported => "its transfer coding is not known",
+            Self::Incomplete => "it did not come, or not whole, in time",
+            Self::Abandoned => "its client left",
+            Self::Unreachable => "the target refused the connection",
+            Self::ClosedByTarget => "the target closed the connection under it",
+            Self::ResetByTarget => "the target reset the connection under it",
+            Self::BadResponse => "the target's response is malformed",
+            Self::Deregistered => "its target was deregistered",
+            Self::NoTarget => "no target takes requests",
+            Self::Exhausted => "there is no room for another connection",
+            Self::ConnectTimedOut => "the target did not complete the handshake in time",
+            Self::SilentTarget => "the target did not answer in time",
+            Self::Truncated => "the target's response broke off",
+        })
+    }
 }

@@ -183,7 +183,8 @@ impl Driver<'_> {
                 EventKind::Forgot { flow, .. } => remembered.remove(&(event.hop, *flow)),
                 EventKind::Orphaned { .. }
                 | EventKind::Exhausted { .. }
-                | EventKind::Discarded { .. } => true,
+                | EventKind::Discarded { .. }
+                | EventKind::Refused { .. } => true,
             };
             if !fits {
                 return Err(self.broken("a flow is remembered once", event));

@@ -142,6 +142,7 @@ fn the_histories_meet_everything_that_a_gateway_can_do() {
                 }
                 EventKind::Exhausted { .. } => "exhausted".into(),
                 EventKind::Discarded { why, .. } => format!("discarded {why:?}"),
+                EventKind::Refused { why, .. } => format!("refused {why:?}"),
             },
         }));
     }

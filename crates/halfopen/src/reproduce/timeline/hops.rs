@@ -40,6 +40,9 @@ pub(super) fn tell(scenario: &Scenario, events: &[Event]) -> Vec<Line> {
             EventKind::Discarded { why, .. } => {
                 discards.entry((event.hop, why)).or_insert((event.at, 0)).1 += 1;
             }
+            EventKind::Refused { flow, why, .. } => {
+                lines.push(line(format!("lets a request of {} down: {why}", port(flow))));
+            }
         }
     }
     for (index, count) in orphans.into_values().filter(|&(_, count)| count > 1) {
