@@ -37,7 +37,10 @@ pub struct DocumentError {
 }
 
 impl DocumentError {
-    pub(crate) fn new(text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
+    /// Returns an error about the bytes `span` of `text`; `message` is in lower case and without a
+    /// full stop.
+    #[must_use]
+    pub fn new(text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
         let before = text.get(..span.start).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
