@@ -1,7 +1,81 @@
 //! An HTTP client that knows its path.
 //!
-//! The pure half decides and has no clock, no I/O and no async: [`policy`] says when a connection
-//! may be used again.
+//! The pure half decides and has no clock, no I/O and no async:
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`policy`] | when a connection may be used again, and what is sent again: data |
+//! | [`preset`] | the policy of a client that `clients/` describes |
+//! | [`name`] | what paths and connections are called |
+//! | [`idle`] | for how long a connection was quiet, by the clock that counts |
+//! | [`turn`] | who may use a connection next, when there may be no more |
+//! | [`shelf`] | where idle connections wait |
+//! | [`ledger`] | which pauses a path's connections survived, and which they died of |
+//! | [`retry`] | whether a request that failed may go out again |
+//! | [`event`] | what the pool tells of itself |
+//!
+//! # A request's way
+//!
+//! ```
+//! use halfopen_core::time::{Duration, Instant};
+//! use halfopen_pool::idle::{Wire, WireIdle};
+//! use halfopen_pool::ledger::{Ledger, LedgerConfig, Outcome};
+//! use halfopen_pool::name::{ConnectionId, PathName};
+//! use halfopen_pool::policy::Policy;
+//! use halfopen_pool::shelf::{Idle, Shelf, Take};
+//! use halfopen_pool::turn::{Asked, Turnstile};
+//!
+//! #[derive(Debug)]
+//! struct Connection; // a socket; the kernel's TCP_INFO would answer here
+//! impl Wire for Connection {
+//!     fn wire_idle(&self) -> Option<WireIdle> {
+//!         None
+//!     }
+//! }
+//!
+//! let policy = Policy::learning();
+//! let mut turns = Turnstile::new(&policy);
+//! let mut shelf = Shelf::new(&policy, 1);
+//! let mut ledger = Ledger::new(LedgerConfig::default());
+//! let path = PathName::to("http://payments.internal:8080");
+//! let at = |secs| Instant::EPOCH + Duration::from_secs(secs);
+//! let wall = |secs: i64| jiff::Timestamp::new(1_700_000_000 + secs, 0).expect("within range");
+//!
+//! // A turn, and nothing on the shelf: room is made, and a connection opened.
+//! assert_eq!(turns.ask(at(0), &path), Asked::Turn);
+//! assert!(matches!(shelf.take(at(0), &path), Take::Nothing));
+//! shelf.make_room(at(0), &path, turns.in_use(&path));
+//!
+//! // After the response it goes on the shelf, and the turn is given back.
+//! let (id, connection) = (ConnectionId(1), Connection);
+//! let idle =
+//!     Idle { id, path: path.clone(), since: at(1), born: at(0), hint: None, connection };
+//! shelf.put(at(1), idle, ledger.cap(wall(1), &path));
+//! turns.done(at(1), &path);
+//!
+//! // The next request uses it – and is met with a reset.
+//! assert_eq!(turns.ask(at(1_201), &path), Asked::Turn);
+//! let Take::Use(taken) = shelf.take(at(1_201), &path) else { panic!("nothing forbids its use") };
+//! assert_eq!(taken.quiet, WireIdle::unprobed(Duration::from_secs(1_200)));
+//! let lesson = ledger.record(wall(1_201), &path, taken.quiet, Outcome::ResetOnUse);
+//!
+//! // What was learnt goes to the shelf before anybody else takes from it. `retry::may_retry` says
+//! // whether this request may go out again.
+//! lesson.siblings.into_iter().for_each(|which| shelf.discard_siblings(at(1_201), &path, which));
+//! shelf.heed(at(1_201), &path, lesson.after);
+//! turns.done(at(1_201), &path);
+//! assert!(lesson.after.strictest() < Some(Duration::from_secs(1_200)));
+//! ```
+//!
+//! After every call the outputs of [`shelf::Shelf`] and [`turn::Turnstile`] are drained, and a timer
+//! is set to the earlier of their `poll_timeout`s.
 
+pub mod event;
+pub mod idle;
+pub mod ledger;
+pub mod name;
 pub mod policy;
 pub mod preset;
+pub mod retry;
+pub mod shelf;
+pub mod turn;

@@ -25,6 +25,71 @@ pub struct Policy {
     pub learns: bool,
 }
 
+impl Policy {
+    /// A policy that knows nothing of the path and learns from its first failure: idle connections
+    /// are kept until the server closes them, and nothing probes them. For those who want to see the
+    /// ledger at work; others take the default.
+    #[must_use]
+    pub fn learning() -> Self {
+        let careful = Self::default();
+        let reuse = match careful.reuse {
+            Reuse::Never => Reuse::Never,
+            Reuse::Kept(keep) => Reuse::Kept(Keep {
+                idle_max: None,
+                hint: Hint::Heeded { margin: Duration::from_secs(1), max: None },
+                lifetime: None,
+                ..keep
+            }),
+        };
+        Self { reuse, keepalive: None, user_timeout: None, ..careful }
+    }
+}
+
+impl Default for Policy {
+    /// The pool's own policy. Its numbers are choices: probes well within a minute, since the
+    /// shortest timers of boxes that are documented are a minute long; a cap that few servers'
+    /// timers undercut, and the ledger for those that do; retries where RFC 9110 section 9.2.2
+    /// allows them, once.
+    fn default() -> Self {
+        Self {
+            reuse: Reuse::Kept(Keep {
+                idle_max: Some(Duration::from_secs(50)),
+                hint: Hint::Shortens { margin: Duration::from_secs(1) },
+                lifetime: Some(Lifetime {
+                    max: Duration::from_mins(10),
+                    jitter: Duration::from_mins(1),
+                }),
+                order: Order::Lifo,
+                notice: Notice::AtOnce,
+            }),
+            limits: Limits {
+                per_host: Some(64),
+                total: Some(1_024),
+                idle_per_host: Some(32),
+                idle_total: Some(512),
+            },
+            timeouts: Timeouts {
+                connect: Some(Duration::from_secs(5)),
+                read: Some(Duration::from_secs(20)),
+                lease: Some(Duration::from_secs(5)),
+            },
+            keepalive: Some(Keepalive {
+                idle: Duration::from_secs(40),
+                interval: Duration::from_secs(10),
+                count: 3,
+            }),
+            user_timeout: Some(Duration::from_secs(20)),
+            retry: Retry {
+                attempts: 1,
+                reused_only: false,
+                written: Resend::Idempotent,
+                heeds_key: true,
+            },
+            learns: true,
+        }
+    }
+}
+
 /// What becomes of a connection after its response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reuse {
