@@ -1,6 +1,7 @@
 //! How the payment module behaves: every timer and limit by which servers differ.
 
 use core::fmt;
+use core::str::FromStr;
 use core::time::Duration;
 
 use halfopen_core::rng::Rng;
@@ -125,6 +126,29 @@ impl fmt::Display for Hint {
     }
 }
 
+impl FromStr for Hint {
+    type Err = InvalidText;
+
+    /// Reads `timeout=N` or `timeout=N, max=M`, as the header has it.
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        let form = InvalidText("write it as the header has it: timeout=60 or timeout=60,max=100");
+        let number = |text: &str, name: &str| {
+            let value = text.trim().strip_prefix(name).and_then(|rest| rest.strip_prefix('='));
+            value.and_then(|value| value.parse().ok()).ok_or(form)
+        };
+        let (timeout, max) = match text.split_once(',') {
+            Some((timeout, max)) => (timeout, Some(number(max, "max")?)),
+            None => (text, None),
+        };
+        Ok(Self { timeout: number(timeout, "timeout")?, max })
+    }
+}
+
+/// Why a text is no setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidText(&'static str);
+
 /// Some requests take longer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slowness {
@@ -161,6 +185,23 @@ impl Slowness {
     }
 }
 
+impl FromStr for Slowness {
+    type Err = InvalidText;
+
+    /// Reads `2s`, `200ms..2s` or `10%:200ms..2s`.
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        let form = InvalidText("write a time, a range or a share and one: 2s, 200ms..2s, 10%:2s");
+        let (chance, range) = match text.split_once("%:") {
+            Some((share, range)) => (share.trim().parse::<f64>().map_err(|_| form)? / 100.0, range),
+            None => (1.0, text),
+        };
+        let time = |text: &str| humantime::parse_duration(text.trim()).map_err(|_| form);
+        let (least, most) = range.split_once("..").unwrap_or((range, range));
+        let slowness = Self { chance, least: time(least)?, most: time(most)? };
+        if slowness.is_valid() { Ok(slowness) } else { Err(form) }
+    }
+}
+
 /// The last decimal digits of amounts: `13` is that of 13, 113 and 990013.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ending(pub u64);
@@ -193,6 +234,22 @@ mod tests {
         let slow: Vec<&Duration> = drawn.iter().filter(|time| !time.is_zero()).collect();
         assert!((2_300..2_700).contains(&slow.len()), "{}", slow.len());
         assert_eq!((slow.iter().min(), slow.iter().max()), (Some(&&least), Some(&&most)));
+    }
+
+    #[test]
+    fn hints_and_slowness_are_read_as_they_are_written() {
+        let hint = |text: &str| text.parse::<Hint>().map(|hint| hint.to_string());
+        assert_eq!(hint("timeout=60"), Ok("timeout=60".to_owned()));
+        assert_eq!(hint("timeout=5,max=100"), Ok("timeout=5, max=100".to_owned()));
+        for bad in ["", "60", "timeout=", "timeout=-1", "max=1", "timeout=5,", "timeout=5,max=x"] {
+            assert!(hint(bad).is_err(), "{bad}");
+        }
+        let (least, most) = (Duration::from_millis(200), Duration::from_secs(2));
+        assert_eq!("2s".parse(), Ok(Slowness::always(most)));
+        assert_eq!("10%:200ms..2s".parse(), Ok(Slowness { chance: 0.1, least, most }));
+        for bad in ["", "2", "2s..1s", "101%:1s", "x%:1s", "NaN%:1s", "10%:"] {
+            assert!(bad.parse::<Slowness>().is_err(), "{bad}");
+        }
     }
 
     #[test]
