@@ -37,7 +37,8 @@ pub mod settings;
 pub use answer::REPLAYED;
 pub use service::IDEMPOTENCY_KEY;
 
-use book::{Book, BookError, Charged};
+use crate::storage;
+use book::{Book, Charged};
 use event::Observer;
 use order::IdempotencyKey;
 use settings::{InvalidSettings, Settings};
@@ -156,7 +157,7 @@ impl<B: Book> Module<B> {
     }
 
     /// Returns how often each period of each subscription was charged, as its book has it.
-    pub async fn charged(&self) -> Result<Charged, BookError> {
+    pub async fn charged(&self) -> Result<Charged, storage::Error> {
         self.shared.book.charged().await
     }
 }

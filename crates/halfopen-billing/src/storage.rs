@@ -24,6 +24,7 @@ pub use sqlite::Sqlite;
 use crate::money::Money;
 use crate::subscription::{Charge, Outcome, Subscription, SubscriptionId};
 
+mod book;
 mod decode;
 mod sql;
 mod sqlite;

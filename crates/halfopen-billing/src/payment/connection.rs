@@ -17,11 +17,12 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::answer::{self, Answer};
-use super::book::{Book, BookError};
+use super::book::Book;
 use super::event::{Closing, Event, EventKind};
 use super::phase::{Phase, Watch, Watched};
 use super::settings::Settings;
 use super::{Shared, Stage, reached, service};
+use crate::storage;
 
 /// What the answers of one connection share.
 pub(super) struct Desk<B> {
@@ -50,7 +51,7 @@ impl<B: Book> Desk<B> {
     }
 
     /// Answers that the book cannot be read or written.
-    pub(super) fn fail(&self, error: &BookError) -> Answer {
+    pub(super) fn fail(&self, error: &storage::Error) -> Answer {
         self.observe(EventKind::Failed { error: error.to_string() });
         let detail = "the payments' database failed; ask again with the same key";
         answer::problem(StatusCode::INTERNAL_SERVER_ERROR, detail)

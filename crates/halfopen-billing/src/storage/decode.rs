@@ -117,7 +117,7 @@ fn id(row: &dyn Row, column: usize) -> Result<SubscriptionId, Error> {
     row.text(column)?.parse().map_err(|error| unreadable("a subscription", error))
 }
 
-fn money(row: &dyn Row, column: usize) -> Result<Money, Error> {
+pub(super) fn money(row: &dyn Row, column: usize) -> Result<Money, Error> {
     let currency = row.text(column + 1)?.parse();
     let currency = currency.map_err(|error: money::Error| unreadable("an amount", error))?;
     Ok(Money::new(row.number(column)?, currency))

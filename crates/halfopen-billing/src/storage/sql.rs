@@ -4,7 +4,8 @@
 //! parameters of a statement first appear in order.
 
 /// What brings the tables from each version to the next, from none to the newest.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE subscription (
         id TEXT PRIMARY KEY,
         amount BIGINT NOT NULL CHECK (amount > 0),
@@ -44,7 +45,19 @@ pub(super) const MIGRATIONS: &[&str] = &["
         holder TEXT NOT NULL,
         until BIGINT NOT NULL
     );
-"];
+",
+    "
+    CREATE TABLE payment (
+        id BIGINT PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        subscription TEXT NOT NULL,
+        period TEXT NOT NULL,
+        amount BIGINT NOT NULL CHECK (amount > 0),
+        currency TEXT NOT NULL,
+        charged BIGINT NOT NULL CHECK (charged IN (0, 1))
+    );
+",
+];
 
 pub(super) const ADD: &str = "
     INSERT INTO subscription
@@ -117,6 +130,22 @@ pub(super) const CHARGES: &str = "
     FROM charge WHERE subscription > $1 OR (subscription = $1 AND period > $2)
     ORDER BY subscription, period LIMIT $3";
 
+/// Writes a payment, unless its key is taken or somebody else takes its number.
+pub(super) const PAY: &str = "
+    INSERT INTO payment (id, key, subscription, period, amount, currency, charged)
+    VALUES ((SELECT coalesce(max(id), 0) + 1 FROM payment), $1, $2, $3, $4, $5, $6)
+    ON CONFLICT DO NOTHING";
+
+pub(super) const PAYMENT_OF_KEY: &str = "
+    SELECT id, key, subscription, period, amount, currency, charged FROM payment WHERE key = $1";
+
+pub(super) const PAYMENT_OF_ID: &str = "
+    SELECT id, key, subscription, period, amount, currency, charged FROM payment WHERE id = $1";
+
+pub(super) const CHARGED: &str = "
+    SELECT subscription, period, count(*) FROM payment WHERE charged = 1
+    GROUP BY subscription, period";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +168,7 @@ mod tests {
             NOTE,
             SUBSCRIPTIONS,
             CHARGES,
+            PAY,
         ];
         for statement in all {
             let mut seen: Vec<&str> = Vec::new();

@@ -68,7 +68,7 @@ impl Sqlite {
     }
 
     /// Runs a transaction, and commits it unless it fails.
-    async fn transact<I, T>(
+    pub(super) async fn transact<I, T>(
         &self,
         input: I,
         work: impl AsyncFnOnce(&mut Inside<'_>, I) -> Result<T, Error> + Send + 'static,
@@ -142,7 +142,7 @@ impl Storage for Sqlite {
 }
 
 /// A transaction of SQLite's.
-struct Inside<'a>(Transaction<'a>);
+pub(super) struct Inside<'a>(Transaction<'a>);
 
 impl Inside<'_> {
     fn change_now(&self, sql: &str, values: Vec<Value>) -> rusqlite::Result<u64> {

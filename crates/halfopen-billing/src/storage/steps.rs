@@ -20,7 +20,7 @@ impl<T: Into<i64>> From<T> for Value {
     }
 }
 
-fn text(text: impl ToString) -> Value {
+pub(super) fn text(text: impl ToString) -> Value {
     Value::Text(text.to_string())
 }
 

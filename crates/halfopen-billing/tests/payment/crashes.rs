@@ -5,7 +5,7 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 
-const RUNS: u64 = 300;
+const RUNS: u64 = 200;
 const ORDERS: u64 = 20;
 
 /// Asks with one key until there is an answer, each time on a new connection.
@@ -32,7 +32,7 @@ async fn pay_until_answered(number: u64) {
 }
 
 /// Kills the module again and again, and starts it anew each time.
-async fn crash_often(server: Host, module: Module<Arc<SqliteBook>>, mut rng: Rng) {
+async fn crash_often(server: Host, module: Module<Arc<Sqlite>>, mut rng: Rng) {
     for _ in 0..5 {
         sleep(Duration::from_millis(rng.below(1500))).await;
         if rng.chance(0.5) {

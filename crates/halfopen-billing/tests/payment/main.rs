@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use halfopen_billing::payment::Module;
-use halfopen_billing::payment::book::{Charged, SqliteBook};
+use halfopen_billing::payment::book::Charged;
 use halfopen_billing::payment::event::{Closing, EventKind, Journal};
 use halfopen_billing::payment::settings::Settings;
+use halfopen_billing::storage::Sqlite;
 use halfopen_core::rng::Rng;
 use halfopen_sim::host::{Host, HostConfig};
 use halfopen_sim::net::{TcpListener, TcpStream};
@@ -34,7 +35,7 @@ struct Scene {
     world: World,
     client: Host,
     server: Host,
-    module: Module<Arc<SqliteBook>>,
+    module: Module<Arc<Sqlite>>,
     journal: Journal,
 }
 
@@ -48,7 +49,7 @@ impl Scene {
         let client = HostConfig::new("client", address("10.0.0.7")).inside(path);
         let server = HostConfig::new("payment", address("10.0.0.8")).outside(path);
         let (client, server) = (world.add_host(client), world.add_host(server));
-        let book = Arc::new(SqliteBook::in_memory().unwrap());
+        let book = Arc::new(Sqlite::in_memory().unwrap());
         let journal = Journal::new(10_000);
         let module = Module::new(book, settings, Rng::new(7), journal.observer()).unwrap();
         let scene = Self { world, client, server, module, journal };
@@ -82,7 +83,7 @@ impl Scene {
     }
 }
 
-fn start(server: &Host, module: &Module<Arc<SqliteBook>>) {
+fn start(server: &Host, module: &Module<Arc<Sqlite>>) {
     let module = module.clone();
     server.spawn(async move {
         let listener = TcpListener::bind("0.0.0.0:8080").await.unwrap();
