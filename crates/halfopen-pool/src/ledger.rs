@@ -25,6 +25,8 @@ use knowledge::{Knowledge, Terms};
 #[cfg(test)]
 mod tests;
 
+pub use text::TEXT_MAX;
+
 /// What is known of paths.
 #[derive(Clone, Debug)]
 pub struct Ledger {
@@ -65,7 +67,8 @@ pub enum Outcome {
     Survived,
     /// It was used, and a reset came back.
     ResetOnUse,
-    /// It was used, and nothing came back.
+    /// It was used, and nothing came back, as far as is known not even an acknowledgment: a slow
+    /// server is none of this.
     SilentOnUse,
     /// It was used, and closed without an answer: the far end's timer was quicker.
     ClosedOnUse,
@@ -111,6 +114,7 @@ impl Ledger {
     }
 
     /// Takes into account what became of a connection of the path that had been quiet for `quiet`.
+    /// What fails on its first request teaches nothing and is not recorded.
     pub fn record(
         &mut self,
         now: Timestamp,

@@ -67,8 +67,8 @@
 //! assert!(lesson.after.strictest() < Some(Duration::from_secs(1_200)));
 //! ```
 //!
-//! After every call the outputs of [`shelf::Shelf`] and [`turn::Turnstile`] are drained, and a timer
-//! is set to the earlier of their `poll_timeout`s.
+//! After every call the outputs of [`shelf::Shelf`] and [`turn::Turnstile`] are drained, and a
+//! timer is set to the earlier of their `poll_timeout`s.
 
 pub mod event;
 pub mod idle;

@@ -27,8 +27,8 @@ pub struct Policy {
 
 impl Policy {
     /// A policy that knows nothing of the path and learns from its first failure: idle connections
-    /// are kept until the server closes them, and nothing probes them. For those who want to see the
-    /// ledger at work; others take the default.
+    /// are kept until the server closes them, and nothing probes them. For those who want to see
+    /// the ledger at work; others take the default.
     #[must_use]
     pub fn learning() -> Self {
         let careful = Self::default();

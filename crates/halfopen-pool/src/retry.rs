@@ -2,8 +2,9 @@
 //!
 //! RFC 9110 section 9.2.2: a client should not retry a request with a non-idempotent method unless
 //! it knows that the original was never applied, or that the request is idempotent after all – as
-//! with an `Idempotency-Key`. RFC 9112 section 9.3.1: after a connection closed asynchronously, what
-//! is idempotent may be retried, and a failed automatic retry should not be retried automatically.
+//! with an `Idempotency-Key`. RFC 9112 section 9.3.1: after a connection closed asynchronously,
+//! what is idempotent may be retried, and a failed automatic retry should not be retried
+//! automatically.
 
 use http::Method;
 

@@ -6,20 +6,20 @@
 //!
 //! **After a death** the cap lies where pauses were *survived*, not just below the one that was
 //! fatal: the limit may be anywhere between the two. Two margins go with it. Above what survived, a
-//! sixty-fourth, since traffic on a schedule is never exactly on time. Below what was fatal, an
-//! eighth and at least a second: a request takes time to reach whoever forgets. A pause that is
-//! *trusted* by configuration is used although none as long was survived.
+//! sixty-fourth and at most a second, since traffic on a schedule is never exactly on time. Below
+//! what was fatal, an eighth and at least a second: a request takes time to reach whoever forgets. A
+//! pause that is *trusted* by configuration is used although none as long was survived.
 //!
 //! **A far end's timer** shows itself by ending idle connections, which harms nobody. One such end
 //! may be a restart and teaches nothing; two after the same pause are a timer, whose length is then
 //! known, and the cap lies below it by the lower margin alone.
 //!
-//! **A doubtful death** is one that the pause does not explain: a longer one was survived, or it was
-//! so short that it is trusted. A server that started again kills connections whatever their
-//! pause, and a lost packet looks like a box that forgets. It is a *suspicion*: it lowers the cap
-//! like any death, but only for a hundred times its own pause, so that it costs no more than a
-//! hundred connections opened in vain. A second one, when the first had run out, is no accident:
-//! the path has changed, and it counts like any death.
+//! **A doubtful death** is one that the pause does not explain: a longer one was survived, or it
+//! was so short that it is trusted. A server that started again kills connections whatever their
+//! pause, and a lost packet looks like a box that forgets. It is a *suspicion*: it puts the cap below
+//! its pause, but only for a hundred times as long, so that it costs no more than a hundred
+//! connections opened in vain. A second one, when the first had run out and no pause as long was
+//! survived since, is no accident: the path has changed, and it counts like any death.
 //!
 //! **A death counts for a time**, so that a path that was mended is learnt again. If it was not,
 //! the next death counts for twice as long. A pause as long survived ends it at once, and so does a
@@ -165,8 +165,8 @@ impl Knowledge {
                 return below(died);
             }
             let survived = self.bracket.survived().unwrap_or_default();
-            let known_good = survived.saturating_add(survived / 64);
-            known_good.max(terms.trusted).min(below(died))
+            let punctual = survived.saturating_add((survived / 64).min(Duration::from_secs(1)));
+            punctual.max(terms.trusted).min(below(died))
         });
         least(by_suspicion, by_death)
     }
