@@ -4,6 +4,7 @@
 //! that the tests need no nightly toolchain.
 
 pub mod gateway;
+pub mod ledger;
 pub mod packet;
 pub mod pcap;
 mod script;

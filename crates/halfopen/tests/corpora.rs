@@ -42,3 +42,8 @@ fn captures_and_scripts_of_the_corpus_are_diagnosed() {
 fn histories_of_the_corpus_pass_through_a_gateway() {
     assert!(replay("gateway", fuzz::gateway::run) >= 12);
 }
+
+#[test]
+fn texts_and_histories_of_the_corpus_teach_a_ledger() {
+    assert!(replay("ledger", fuzz::ledger::run) >= 12);
+}
