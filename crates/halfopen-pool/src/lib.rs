@@ -70,6 +70,10 @@
 //! After every call the outputs of [`shelf::Shelf`] and [`turn::Turnstile`] are drained, and a
 //! timer is set to the earlier of their `poll_timeout`s.
 
+pub mod body;
+pub mod client;
+pub mod connect;
+pub mod error;
 pub mod event;
 pub mod idle;
 pub mod ledger;
@@ -79,3 +83,10 @@ pub mod preset;
 pub mod retry;
 pub mod shelf;
 pub mod turn;
+pub mod wirelog;
+
+mod clock;
+mod http1;
+mod stream;
+
+pub use client::Client;

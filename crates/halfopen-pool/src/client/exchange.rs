@@ -1,0 +1,340 @@
+//! One request from its turn to the head of its response, sent again where that is safe.
+
+use core::future::poll_fn;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
+use std::sync::Arc;
+
+use halfopen_core::time::Duration;
+use http::header::{CONNECTION, HOST, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::Scheme;
+use http::{Method, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::rt::Sleep;
+
+use super::failure::{self, Failed};
+use super::hint::KeepAlive;
+use super::lease::{Lease, Turn};
+use super::pool::Shared;
+use super::response::{ResponseBody, Used};
+use crate::body::Body;
+use crate::connect::Destination;
+use crate::error::{Broken, Error, Unsendable};
+use crate::event::What;
+use crate::http1::SendError;
+use crate::ledger::Outcome;
+use crate::name::PathName;
+use crate::policy::{Notice, Reuse};
+use crate::retry::{self, Attempt, Decision, Failure, Objection, Permission, Written};
+
+/// draft-ietf-httpapi-idempotency-key-header: makes a POST one that can be repeated.
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A request, and what is needed to send it again.
+struct Exchange {
+    shared: Arc<Shared>,
+    to: Destination,
+    path: PathName,
+    method: Method,
+    has_key: bool,
+    body: retry::Body,
+    body_length: Option<u64>,
+    retries: u32,
+}
+
+/// How an attempt ended without a response.
+enum Missed {
+    /// The connection had ended before the request was written, and it was known to be one of
+    /// those that may have: another is taken.
+    Stale(Request<Body>),
+    Failed(Failed, Option<Request<Body>>),
+}
+
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    request: Request<Body>,
+) -> Result<Response<ResponseBody>, Error> {
+    let (mut parts, body) = request.into_parts();
+    let to = destination(&parts).map_err(Error::Unsendable)?;
+    prepare(&mut parts, matches!(shared.policy.reuse, Reuse::Never));
+    let destination =
+        PathName { destination: to.to_string().into(), source: shared.source.clone() };
+    let exchange = Exchange {
+        path: destination,
+        method: parts.method.clone(),
+        has_key: parts.headers.contains_key(&IDEMPOTENCY_KEY),
+        body: body.kind(),
+        body_length: http_body::Body::size_hint(&body).exact(),
+        retries: 0,
+        shared,
+        to,
+    };
+    exchange.run(Request::from_parts(parts, body)).await
+}
+
+impl Exchange {
+    async fn run(mut self, mut request: Request<Body>) -> Result<Response<ResponseBody>, Error> {
+        let (mut turn, mut waited) = Turn::wait(&self.shared, &self.path).await?;
+        loop {
+            let spare = self.spare(&request);
+            let mut lease = self.lease(turn, waited).await?;
+            let (failed, unsent) = match self.attempt(&mut lease, request).await {
+                Ok(response) => return Ok(self.respond(lease, response)),
+                Err(Missed::Stale(unsent)) => {
+                    turn = self.stale(lease);
+                    request = unsent;
+                    continue;
+                }
+                Err(Missed::Failed(failed, unsent)) => (failed, unsent),
+            };
+            (turn, request) = self.died(lease, failed, unsent.or(spare))?;
+            self.retries += 1;
+            waited = Duration::ZERO;
+        }
+    }
+
+    /// Gets a connection: a new one for what is sent again, since what killed one connection may
+    /// have killed them all.
+    async fn lease(&self, turn: Turn, waited: Duration) -> Result<Lease, Error> {
+        if self.retries > 0 {
+            return turn.open(&self.to, waited).await;
+        }
+        match turn.take(waited) {
+            Ok(lease) => Ok(lease),
+            Err(turn) => turn.open(&self.to, waited).await,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        lease: &mut Lease,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, Missed> {
+        let gauge = lease.connection.gauge.clone();
+        gauge.begin(self.shared.clock.now());
+        let sent = in_time(&self.shared, lease, request).await;
+        let written = || match (gauge.sent(), self.body_length) {
+            (0, _) => Written::Nothing,
+            (sent, Some(length)) if sent > length => Written::Whole,
+            (_, _) => Written::Partly,
+        };
+        match sent {
+            Some(Ok(response)) => Ok(response),
+            None => Err(Missed::Failed(Failed::silent(written()), None)),
+            Some(Err(mut error)) => {
+                let unsent = error.take_message();
+                let written = if unsent.is_some() { Written::Nothing } else { written() };
+                match unsent {
+                    Some(request) if lease.quiet.is_some() && self.notices_at_once() => {
+                        Err(Missed::Stale(request))
+                    }
+                    unsent => {
+                        let failed = failure::of(error.into_error(), &gauge, written);
+                        Err(Missed::Failed(failed, unsent))
+                    }
+                }
+            }
+        }
+    }
+
+    fn notices_at_once(&self) -> bool {
+        super::notice_of(&self.shared.policy) == Some(Notice::AtOnce)
+    }
+
+    /// Takes note that a connection had ended before it was used. Returns its turn.
+    fn stale(&self, lease: Lease) -> Turn {
+        let Lease { connection, mut turn, id, quiet, .. } = lease;
+        let reset = connection.gauge.failure().is_some();
+        drop(connection);
+        turn.holds = None;
+        let wall = self.shared.learning_at();
+        if let Some(quiet) = quiet {
+            let outcome = if reset { Outcome::ResetIdle } else { Outcome::ClosedIdle };
+            self.shared.with(|state, now| {
+                state.tell(now, &self.path, || What::Ended { id, quiet, reset });
+                state.learn(now, wall, &self.path, quiet, outcome);
+            });
+        }
+        turn
+    }
+
+    /// Decides whether a request goes out again, of which `again` is a copy.
+    fn decide(
+        &self,
+        lease: &Lease,
+        failed: &Failed,
+        again: Option<Request<Body>>,
+    ) -> Result<(Permission, Request<Body>), Objection> {
+        let attempt = self.as_attempt(lease.quiet.is_some(), failed.written, failed.failure);
+        match retry::may_retry(self.shared.policy.retry, &attempt) {
+            Decision::Retry(why) => again.map(|again| (why, again)).ok_or(Objection::BodyGone),
+            Decision::Fail(objection) => Err(objection),
+        }
+    }
+
+    fn as_attempt(&self, reused: bool, written: Written, failure: Failure) -> Attempt<'_> {
+        Attempt {
+            method: &self.method,
+            has_key: self.has_key,
+            body: self.body,
+            reused,
+            written,
+            failure,
+            retries: self.retries,
+        }
+    }
+
+    /// Keeps a copy of a request that could have to be sent again, if that is possible.
+    fn spare(&self, request: &Request<Body>) -> Option<Request<Body>> {
+        if self.retries >= self.shared.policy.retry.attempts {
+            return None;
+        }
+        let mut copy = Request::new(request.body().again()?);
+        *copy.method_mut() = request.method().clone();
+        *copy.uri_mut() = request.uri().clone();
+        *copy.version_mut() = request.version();
+        *copy.headers_mut() = request.headers().clone();
+        *copy.extensions_mut() = request.extensions().clone();
+        Some(copy)
+    }
+
+    /// Takes note of a connection's death, and of what was learnt from it, before anyone meets its
+    /// siblings. Returns the turn and the request if that goes out again.
+    fn died(
+        &self,
+        lease: Lease,
+        failed: Failed,
+        again: Option<Request<Body>>,
+    ) -> Result<(Turn, Request<Body>), Error> {
+        let decision = self.decide(&lease, &failed, again);
+        let Lease { connection, mut turn, id, quiet, .. } = lease;
+        drop(connection);
+        turn.holds = None;
+        let Failed { failure, written, source } = failed;
+        let processed = retry::processed(written);
+        let wall = self.shared.learning_at();
+        self.shared.with(|state, now| {
+            state.tell(now, &self.path, || What::Died { id, failure, quiet, processed });
+            if let (Some(quiet), Some(outcome)) = (quiet, failure::outcome(failure)) {
+                state.learn(now, wall, &self.path, quiet, outcome);
+            }
+            let id = Some(id);
+            state.tell(now, &self.path, || match decision {
+                Ok((why, _)) => What::Retried { id, why },
+                Err(why) => What::GivenUp { id, why },
+            });
+        });
+        match decision {
+            Ok((_, request)) => Ok((turn, request)),
+            Err(objection) => Err(Error::Broken(Box::new(Broken {
+                path: self.path.clone(),
+                connection: id,
+                quiet,
+                failure,
+                processed,
+                retries: self.retries,
+                objection,
+                source,
+            }))),
+        }
+    }
+
+    fn respond(self, lease: Lease, response: Response<Incoming>) -> Response<ResponseBody> {
+        if let Some(quiet) = lease.quiet
+            && let wall @ Some(_) = self.shared.learning_at()
+        {
+            let path = &self.path;
+            self.shared.with(|state, now| {
+                state.learn(now, wall, path, quiet, Outcome::Survived);
+            });
+        }
+        let hint = KeepAlive::of(response.headers());
+        let (local, peer) = lease.connection.gauge.addresses();
+        let used =
+            Used { connection: lease.id, quiet: lease.quiet, retries: self.retries, local, peer };
+        let (mut parts, incoming) = response.into_parts();
+        parts.extensions.insert(used);
+        Response::from_parts(parts, ResponseBody::new(incoming, lease, hint, self.retries))
+    }
+}
+
+/// Sends a request and waits for the head of its response, for as long as the read timeout says
+/// after something last went out. `None`: there was none in time.
+async fn in_time(
+    shared: &Shared,
+    lease: &mut Lease,
+    request: Request<Body>,
+) -> Option<Result<Response<Incoming>, SendError>> {
+    let gauge = lease.connection.gauge.clone();
+    let mut sending = pin!(lease.connection.send(request));
+    let Some(patience) = shared.policy.timeouts.read else { return Some(sending.await) };
+    let mut sleep: Option<Pin<Box<dyn Sleep>>> = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
+            return Poll::Ready(Some(sent));
+        }
+        poll_patience(shared, &mut sleep, || gauge.last_sent(), patience, cx).map(|()| None)
+    })
+    .await
+}
+
+/// Waits until `patience` has passed since what `since` says by then.
+fn poll_patience(
+    shared: &Shared,
+    sleep: &mut Option<Pin<Box<dyn Sleep>>>,
+    since: impl Fn() -> halfopen_core::time::Instant,
+    patience: Duration,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    loop {
+        let sleeping = sleep.get_or_insert_with(|| shared.clock.sleep_until(since() + patience));
+        if sleeping.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if since() + patience <= shared.clock.now() {
+            return Poll::Ready(());
+        }
+        *sleep = None;
+    }
+}
+
+fn destination(parts: &Parts) -> Result<Destination, Unsendable> {
+    if parts.method == Method::CONNECT {
+        return Err(Unsendable::Connect);
+    }
+    let scheme = parts.uri.scheme();
+    let tls = scheme == Some(&Scheme::HTTPS);
+    if scheme.is_some_and(|scheme| !tls && scheme != &Scheme::HTTP) {
+        return Err(Unsendable::Scheme);
+    }
+    if tls {
+        return Err(Unsendable::NoTls);
+    }
+    let host = parts.uri.host().filter(|host| !host.is_empty()).ok_or(Unsendable::NoHost)?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    // RFC 9110 section 4.2: the schemes' default ports
+    let port = parts.uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+    Ok(Destination { tls, host: host.into(), port })
+}
+
+/// Makes the request one in origin form, with a Host field (RFC 9112 sections 3.2 and 3.2.1).
+fn prepare(parts: &mut Parts, last: bool) {
+    if !parts.headers.contains_key(HOST)
+        && let Some(authority) = parts.uri.authority()
+    {
+        let host = authority.as_str();
+        // RFC 9110 section 7.2: without the user information.
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        if let Ok(host) = HeaderValue::from_str(host) {
+            parts.headers.insert(HOST, host);
+        }
+    }
+    if last && !parts.headers.contains_key(CONNECTION) {
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let mut origin = Uri::default().into_parts();
+    origin.path_and_query = parts.uri.path_and_query().cloned();
+    parts.uri = Uri::from_parts(origin).unwrap_or_default();
+    parts.version = Version::HTTP_11;
+}

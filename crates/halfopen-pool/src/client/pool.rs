@@ -1,0 +1,300 @@
+//! What all clones of a client share: the shelf, the queue, the ledger, and who is told.
+//!
+//! Everything is changed under one lock, and what follows from a change – events to tell,
+//! connections to close, waiters to wake – is done after it is released.
+
+use core::task::Waker;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use halfopen_core::time::{Duration, Instant};
+use jiff::Timestamp;
+
+use super::reaper::{self, Reaper};
+use crate::clock::Clock;
+use crate::connect::Dial;
+use crate::event::{Event, Watch, What};
+use crate::http1::{Connection, End};
+use crate::idle::{Cap, WireIdle};
+use crate::ledger::{Ledger, Lesson, Outcome};
+use crate::name::{ConnectionId, PathName};
+use crate::policy::Policy;
+use crate::shelf::{Discarded, Idle, Shelf, Taken};
+use crate::turn::{Call, Ticket, Turnstile};
+use crate::wirelog::WireLog;
+
+/// Runs a task to its end, or until the client is dropped.
+pub(super) type Execute = Arc<dyn Fn(Task) + Send + Sync>;
+pub(super) type Task = core::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+pub(super) struct Shared {
+    pub(super) dial: Box<dyn Dial>,
+    pub(super) clock: Clock,
+    pub(super) execute: Execute,
+    pub(super) policy: Policy,
+    pub(super) source: Option<Arc<str>>,
+    pub(super) watchers: Vec<Arc<dyn Watch>>,
+    pub(super) wire_log: Option<WireLog>,
+    pub(super) wall_clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    state: Mutex<State>,
+}
+
+pub(super) struct State {
+    pub(super) shelf: Shelf<Connection>,
+    pub(super) turns: Turnstile,
+    pub(super) ledger: Option<Ledger>,
+    /// Requests that wait for their turn.
+    pub(super) queue: BTreeMap<Ticket, Waiting>,
+    pub(super) reaper: Reaper,
+    pub(super) shut_down: bool,
+    next_id: u64,
+    events: Option<Vec<Event>>,
+}
+
+#[derive(Default)]
+pub(super) struct Waiting {
+    pub(super) waker: Option<Waker>,
+    pub(super) call: Option<Call>,
+}
+
+/// What is done after the lock is released.
+#[derive(Default)]
+struct Effects {
+    events: Vec<Event>,
+    closed: Vec<Connection>,
+    wakers: Vec<Waker>,
+    reap: bool,
+}
+
+/// What a client is made of.
+pub(super) struct Parts {
+    pub(super) dial: Box<dyn Dial>,
+    pub(super) clock: Clock,
+    pub(super) execute: Execute,
+    pub(super) policy: Policy,
+    pub(super) watchers: Vec<Arc<dyn Watch>>,
+    pub(super) wire_log: Option<WireLog>,
+    pub(super) wall_clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub(super) ledger: Option<Ledger>,
+    pub(super) seed: u64,
+}
+
+impl Shared {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { dial, clock, execute, policy, watchers, wire_log, wall_clock, ledger, seed } =
+            parts;
+        let state = State {
+            shelf: Shelf::new(&policy, seed),
+            turns: Turnstile::new(&policy),
+            ledger,
+            queue: BTreeMap::new(),
+            reaper: Reaper::default(),
+            shut_down: false,
+            next_id: 0,
+            events: (!watchers.is_empty()).then(Vec::new),
+        };
+        Self {
+            source: dial.source().map(Arc::from),
+            dial,
+            clock,
+            execute,
+            policy,
+            watchers,
+            wire_log,
+            wall_clock,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Changes the state, then does what follows.
+    pub(super) fn with<T>(self: &Arc<Self>, act: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let now = self.clock.now();
+        // What is changed here is whole between any two calls, so that a panic leaves it whole.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = act(&mut state, now);
+        let effects = state.effects(now);
+        drop(state);
+        self.carry_out(effects);
+        result
+    }
+
+    fn carry_out(self: &Arc<Self>, effects: Effects) {
+        for event in &effects.events {
+            for watcher in &self.watchers {
+                watcher.see(event);
+            }
+        }
+        for connection in effects.closed {
+            connection.close();
+        }
+        for waker in effects.wakers {
+            waker.wake();
+        }
+        if effects.reap {
+            (self.execute)(Box::pin(reaper::run(Arc::downgrade(self), self.clock.clone())));
+        }
+    }
+
+    /// Takes a connection back after its response, and its turn with it.
+    pub(super) fn put(self: &Arc<Self>, idle: Idle<Connection>) {
+        let wall = self.learning_at();
+        let watch = self.watches_idle().then(|| idle.connection.watch()).flatten();
+        if let Some(watch) = watch {
+            (self.execute)(Box::pin(notice(Arc::downgrade(self), idle.id, watch)));
+        }
+        self.with(|state, now| {
+            let path = idle.path.clone();
+            state.turns.done(now, &path);
+            let (id, hint) = (idle.id, idle.hint);
+            state.tell(now, &path, || What::Returned { id, hint });
+            let learnt = state.cap(wall, &path);
+            state.shelf.put(now, idle, learnt);
+            if state.shut_down {
+                state.shelf.drain(now, None);
+            }
+        });
+    }
+
+    /// Returns the wall clock's time, if what happens is to be learnt from.
+    pub(super) fn learning_at(&self) -> Option<Timestamp> {
+        self.policy.learns.then(|| (self.wall_clock)())
+    }
+
+    fn watches_idle(&self) -> bool {
+        super::notice_of(&self.policy) == Some(crate::policy::Notice::AtOnce)
+    }
+
+    /// Takes note that a connection ended while it was idle.
+    pub(super) fn ended_idle(self: &Arc<Self>, id: ConnectionId) {
+        let wall = self.learning_at();
+        self.with(|state, now| {
+            if let Some(taken) = state.shelf.remove(now, id) {
+                state.ended(now, taken, wall);
+            }
+        });
+    }
+}
+
+impl State {
+    pub(super) fn next_id(&mut self) -> ConnectionId {
+        let id = ConnectionId(self.next_id);
+        self.next_id += 1;
+        id
+    }
+
+    /// Tells the watchers, if there are any.
+    pub(super) fn tell(&mut self, at: Instant, path: &PathName, what: impl FnOnce() -> What) {
+        if let Some(events) = &mut self.events {
+            events.push(Event { at, path: path.clone(), what: what() });
+        }
+    }
+
+    /// Takes note that an idle connection was found to have ended. `wall` is given if it is known
+    /// that this was just now, so that something can be learnt from it.
+    pub(super) fn ended(
+        &mut self,
+        now: Instant,
+        taken: Taken<Connection>,
+        wall: Option<Timestamp>,
+    ) {
+        let Taken { idle, quiet } = taken;
+        let reset = idle.connection.gauge.failure().is_some();
+        self.tell(now, &idle.path, || What::Ended { id: idle.id, quiet, reset });
+        let outcome = if reset { Outcome::ResetIdle } else { Outcome::ClosedIdle };
+        self.learn(now, wall, &idle.path, quiet, outcome);
+    }
+
+    /// Learns from what became of a connection after a pause, before anyone meets its siblings.
+    pub(super) fn learn(
+        &mut self,
+        now: Instant,
+        wall: Option<Timestamp>,
+        path: &PathName,
+        quiet: WireIdle,
+        outcome: Outcome,
+    ) {
+        let (Some(wall), Some(ledger)) = (wall, &mut self.ledger) else { return };
+        let lesson = ledger.record(wall, path, quiet, outcome);
+        self.heed(now, path, lesson);
+    }
+
+    /// Learns that the far end refused a connection.
+    pub(super) fn refused(&mut self, now: Instant, wall: Option<Timestamp>, path: &PathName) {
+        let (Some(wall), Some(ledger)) = (wall, &mut self.ledger) else { return };
+        let lesson = ledger.refused(wall, path);
+        self.heed(now, path, lesson);
+    }
+
+    fn heed(&mut self, now: Instant, path: &PathName, lesson: Lesson) {
+        if let Some(siblings) = lesson.siblings {
+            self.shelf.discard_siblings(now, path, siblings);
+        }
+        if lesson.changed() {
+            self.shelf.heed(now, path, lesson.after);
+            let Lesson { before, after, .. } = lesson;
+            self.tell(now, path, || What::CapChanged { before, after });
+        }
+    }
+
+    fn cap(&self, wall: Option<Timestamp>, path: &PathName) -> Cap {
+        match (wall, &self.ledger) {
+            (Some(wall), Some(ledger)) => ledger.cap(wall, path),
+            (None, _) | (_, None) => Cap::NONE,
+        }
+    }
+
+    /// Lets those who wait know that they are called. Returns who is to be woken.
+    fn hand_out_calls(&mut self) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        while let Some(call) = self.turns.poll_output() {
+            let (Call::Turn { ticket, .. } | Call::Refused { ticket, .. }) = call;
+            if let Some(waiting) = self.queue.get_mut(&ticket) {
+                waiting.call = Some(call);
+                wakers.extend(waiting.waker.take());
+            }
+        }
+        wakers
+    }
+
+    /// Collects what follows from a change.
+    fn effects(&mut self, now: Instant) -> Effects {
+        let mut effects = Effects::default();
+        while let Some(Discarded { idle, quiet, why }) = self.shelf.poll_output() {
+            self.tell(now, &idle.path, || What::Discarded { id: idle.id, quiet, why });
+            effects.closed.push(idle.connection);
+        }
+        effects.wakers = self.hand_out_calls();
+        if let Some(events) = &mut self.events {
+            effects.events = core::mem::take(events);
+        }
+        match self.reaper.needs(self.shelf.poll_timeout()) {
+            reaper::Need::Nothing => {}
+            reaper::Need::Start => effects.reap = true,
+            reaper::Need::Wake(waker) => effects.wakers.push(waker),
+        }
+        effects
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // It finds nobody to work for, and ends.
+        state.reaper.wake();
+    }
+}
+
+/// Waits for the end of an idle connection, and takes note of it.
+async fn notice(shared: Weak<Shared>, id: ConnectionId, watch: crate::http1::Watch) {
+    let ended: Option<End> = watch.await;
+    if ended.is_some()
+        && let Some(shared) = shared.upgrade()
+    {
+        shared.ended_idle(id);
+    }
+}
+
+/// How long something took.
+pub(super) fn took(now: Instant, since: Instant) -> Duration {
+    now.saturating_since(since)
+}

@@ -1,0 +1,167 @@
+//! What comes back.
+
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::rt::Sleep;
+
+use super::failure::{self, Failed};
+use super::hint::KeepAlive;
+use super::lease::Lease;
+use crate::error::{Broken, Error};
+use crate::event::What;
+use crate::idle::WireIdle;
+use crate::name::ConnectionId;
+use crate::retry::{Objection, Processed, Written};
+
+/// Which connection a response came on, among its
+/// [extensions](http::Response::extensions).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// Which.
+    pub connection: ConnectionId,
+    /// For how long it had been quiet; `None` if it was new.
+    pub quiet: Option<WireIdle>,
+    /// How often the request was sent again.
+    pub retries: u32,
+    /// The address of this end.
+    pub local: Option<SocketAddr>,
+    /// The address of the other end.
+    pub peer: Option<SocketAddr>,
+}
+
+/// The body of a response.
+///
+/// When it has been read to its end, its connection goes back to the pool. If it is dropped before,
+/// the connection is closed.
+pub struct ResponseBody {
+    incoming: Incoming,
+    /// `None` once the body has been read, or has failed.
+    lease: Option<Lease>,
+    hint: KeepAlive,
+    retries: u32,
+    sleep: Option<Pin<Box<dyn Sleep>>>,
+}
+
+impl ResponseBody {
+    pub(super) fn new(incoming: Incoming, lease: Lease, hint: KeepAlive, retries: u32) -> Self {
+        let mut body = Self { incoming, lease: Some(lease), hint, retries, sleep: None };
+        if body.incoming.is_end_stream() {
+            body.end();
+        }
+        body
+    }
+
+    /// Reads the body to its end. It is held in memory whole, however long it is.
+    pub async fn bytes(self) -> Result<Bytes, Error> {
+        Ok(self.collect().await?.to_bytes())
+    }
+
+    fn end(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && self.hint.max != Some(0)
+        {
+            lease.give_back(self.hint.timeout);
+        }
+    }
+
+    fn fail(&mut self, failed: Failed) -> Option<Error> {
+        let Lease { connection, mut turn, id, quiet, .. } = self.lease.take()?;
+        drop(connection);
+        turn.holds = None;
+        let Failed { failure, source, .. } = failed;
+        let (processed, objection) = (Processed::Maybe, Objection::Answered);
+        let path = turn.path().clone();
+        turn.shared().with(|state, now| {
+            state.tell(now, &path, || What::Died { id, failure, quiet, processed });
+            state.tell(now, &path, || What::GivenUp { id: Some(id), why: objection });
+        });
+        let retries = self.retries;
+        let broken =
+            Broken { path, connection: id, quiet, failure, processed, retries, objection, source };
+        Some(Error::Broken(Box::new(broken)))
+    }
+
+    /// Polls for a piece, and moves the connection on if there is none.
+    fn poll_incoming(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if polled.is_ready() {
+            return polled;
+        }
+        if let Some(lease) = &self.lease {
+            lease.connection.drive(cx);
+        }
+        Pin::new(&mut self.incoming).poll_frame(cx)
+    }
+
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(lease) = &self.lease else { return Poll::Pending };
+        let shared = lease.turn.shared();
+        let Some(patience) = shared.policy.timeouts.read else { return Poll::Pending };
+        let clock = &shared.clock;
+        let sleep = self.sleep.get_or_insert_with(|| clock.sleep_until(clock.now() + patience));
+        sleep.as_mut().poll(cx)
+    }
+}
+
+impl http_body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let polled = match self.poll_incoming(cx) {
+            Poll::Ready(polled) => polled,
+            Poll::Pending if self.poll_patience(cx).is_ready() => {
+                let failed = self.fail(Failed::silent(Written::Whole));
+                return Poll::Ready(failed.map(Err));
+            }
+            Poll::Pending => return Poll::Pending,
+        };
+        // Between pieces the reader may take its time: patience begins when it asks.
+        self.sleep = None;
+        match polled {
+            Some(Ok(frame)) => {
+                if self.incoming.is_end_stream() {
+                    self.end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                let Some(lease) = &self.lease else { return Poll::Ready(None) };
+                let failed = failure::of_body(error, &lease.connection.gauge);
+                Poll::Ready(self.fail(failed).map(Err))
+            }
+            None => {
+                self.end();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl core::fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ResponseBody")
+            .field("size", &self.incoming.size_hint())
+            .finish_non_exhaustive()
+    }
+}

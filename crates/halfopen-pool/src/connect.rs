@@ -1,0 +1,108 @@
+//! Where connections come from.
+//!
+//! The client opens no socket itself: it asks a [`Connect`], so that the same client runs over the
+//! kernel's sockets and over a simulated network.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use halfopen_core::tcp::Keepalive;
+use halfopen_core::time::Duration;
+use hyper::rt::{Read, Write};
+
+use crate::idle::WireIdle;
+
+#[cfg(feature = "tokio")]
+mod kernel;
+
+#[cfg(feature = "tokio")]
+pub use kernel::{Socket, TcpConnector};
+
+/// Who is to be reached: an origin of RFC 9110 section 4.3.1.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Destination {
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// A name or an address; an IPv6 address stands without brackets.
+    pub host: Arc<str>,
+    /// The TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        if self.host.contains(':') {
+            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{scheme}://{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Opens connections.
+pub trait Connect: Send + Sync + 'static {
+    /// What it opens.
+    type Transport: Transport;
+
+    /// Opens a connection. Names are the connector's to resolve; which address answered is
+    /// [`Transport::peer_addr`]. Dropping the future gives the attempt up.
+    fn connect(&self, to: &Destination)
+    -> impl Future<Output = io::Result<Self::Transport>> + Send;
+
+    /// Names the interface or address that connections leave from, if it is not the system's
+    /// choice. Paths from two sources may remember for different times, so that what is learned
+    /// is kept for each.
+    fn source(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A connection, as its pool sees it.
+pub trait Transport: Read + Write + Send + Unpin + 'static {
+    /// The address of this end.
+    fn local_addr(&self) -> Option<SocketAddr>;
+
+    /// The address of the other end.
+    fn peer_addr(&self) -> Option<SocketAddr>;
+
+    /// Returns for how long nothing was on the wire: on Linux from `TCP_INFO`'s
+    /// `tcpi_last_data_sent`, `tcpi_last_data_recv` and `tcpi_last_ack_recv`. `None` if the system
+    /// does not tell; the pool then counts from the last response.
+    fn wire_idle(&self) -> Option<WireIdle> {
+        None
+    }
+
+    /// Sets when TCP probes the connection; `None` is never.
+    fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()>;
+
+    /// Sets how long sent data may stay unacknowledged (RFC 5482); `None` is the system's default.
+    fn set_user_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
+}
+
+/// A [`Connect`] of any type.
+pub(crate) trait Dial: Send + Sync {
+    fn dial<'a>(&'a self, to: &'a Destination) -> Dialing<'a>;
+
+    fn source(&self) -> Option<String>;
+}
+
+pub(crate) type Dialing<'a> =
+    Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>> + Send + 'a>>;
+
+impl<C: Connect> Dial for C {
+    fn dial<'a>(&'a self, to: &'a Destination) -> Dialing<'a> {
+        Box::pin(async move {
+            let transport = self.connect(to).await?;
+            Ok(Box::new(transport) as Box<dyn Transport>)
+        })
+    }
+
+    fn source(&self) -> Option<String> {
+        Connect::source(self)
+    }
+}

@@ -1,0 +1,187 @@
+//! One HTTP/1.1 connection and who moves it on.
+//!
+//! hyper's connection does nothing unless it is polled. While a request is under way, whoever waits
+//! for its response polls it: no task stands between the two. While it is idle, a watcher does if
+//! the policy notices ends at once, and else nobody, so that what has arrived stays unseen until
+//! somebody looks.
+//!
+//! Dropping a [`Connection`] closes it.
+
+use core::future::poll_fn;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
+
+use crate::body::Body;
+use crate::idle::{Wire, WireIdle};
+use crate::stream::{Gauge, Stream};
+
+pub(crate) type SendError = TrySendError<Request<Body>>;
+
+/// A connection that is in use or on the shelf.
+pub(crate) struct Connection {
+    sender: http1::SendRequest<Body>,
+    shared: Arc<Shared>,
+    pub(crate) gauge: Gauge,
+}
+
+struct Shared {
+    state: Mutex<State>,
+}
+
+struct State {
+    /// `None` when the connection has ended or was closed.
+    hyper: Option<Box<http1::Connection<Stream, Body>>>,
+    idle: bool,
+    watcher: Watcher,
+}
+
+enum Watcher {
+    /// None was started.
+    Absent,
+    /// One was started and has not run yet.
+    Started,
+    /// It is woken through this.
+    Waiting(Waker),
+}
+
+/// How a connection ended: hyper's word, which `None` says in good order.
+pub(crate) type End = Option<hyper::Error>;
+
+impl Connection {
+    /// Speaks HTTP/1.1 on a stream on which nothing was said yet.
+    pub(crate) async fn new(stream: Stream, gauge: Gauge) -> Result<Self, hyper::Error> {
+        let (sender, hyper) = http1::handshake(stream).await?;
+        let state = State { hyper: Some(Box::new(hyper)), idle: false, watcher: Watcher::Absent };
+        let shared = Arc::new(Shared { state: Mutex::new(state) });
+        Ok(Self { sender, shared, gauge })
+    }
+
+    /// Sends a request and waits for the head of its response.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, SendError> {
+        let shared = Arc::clone(&self.shared);
+        let mut response = pin!(self.sender.try_send_request(request));
+        poll_fn(move |cx| {
+            // An end is the response's to tell.
+            let _end = shared.lock().poll(cx);
+            response.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Moves the connection on for whoever reads the response's body.
+    pub(crate) fn drive(&self, cx: &mut Context<'_>) {
+        // An end is the body's to tell.
+        let _end = self.shared.lock().poll(cx);
+    }
+
+    /// Brings the connection to rest after a response. Returns whether it can be used again.
+    pub(crate) fn rest(&mut self) -> bool {
+        let mut state = self.shared.lock();
+        state.idle = true;
+        let waker = match &state.watcher {
+            Watcher::Waiting(waker) => waker.clone(),
+            Watcher::Absent | Watcher::Started => Waker::noop().clone(),
+        };
+        let ended = state.poll(&mut Context::from_waker(&waker)).is_ready();
+        drop(state);
+        !ended && self.sender.is_ready()
+    }
+
+    /// Takes the connection back into use. Returns whether it can be used.
+    pub(crate) fn wake(&self) -> bool {
+        let mut state = self.shared.lock();
+        state.idle = false;
+        state.hyper.is_some()
+    }
+
+    /// Looks whether the connection has ended, or whether something came that nobody asked for.
+    pub(crate) fn look(&self) -> Result<(), End> {
+        match self.shared.lock().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(end) => Err(end),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Returns what is to be run as a task to notice the end of the connection while it is idle, if
+    /// there is none yet. It completes when the connection ends; with `None` if it was closed here.
+    pub(crate) fn watch(&self) -> Option<Watch> {
+        let mut state = self.shared.lock();
+        if !matches!(state.watcher, Watcher::Absent) {
+            return None;
+        }
+        state.watcher = Watcher::Started;
+        Some(Watch { shared: Arc::clone(&self.shared) })
+    }
+
+    /// Closes in good order as far as that needs no waiting: with TLS's farewell, then a FIN.
+    pub(crate) fn close(self) {
+        self.gauge.shut_down();
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        let hyper = state.hyper.take();
+        if let Watcher::Waiting(waker) = &state.watcher {
+            waker.wake_by_ref();
+        }
+        drop(state);
+        drop(hyper);
+    }
+}
+
+impl Wire for Connection {
+    fn wire_idle(&self) -> Option<WireIdle> {
+        self.gauge.wire_idle()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic inside hyper leaves a connection that is not polled again: its caller is gone.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let Some(hyper) = &mut self.hyper else { return Poll::Ready(None) };
+        let Poll::Ready(end) = Pin::new(hyper).poll(cx) else { return Poll::Pending };
+        self.hyper = None;
+        Poll::Ready(end.err())
+    }
+}
+
+/// Notices the end of a connection while it is idle.
+pub(crate) struct Watch {
+    shared: Arc<Shared>,
+}
+
+impl Future for Watch {
+    type Output = Option<End>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.shared.lock();
+        if state.hyper.is_none() {
+            return Poll::Ready(None);
+        }
+        let known =
+            matches!(&state.watcher, Watcher::Waiting(waker) if waker.will_wake(cx.waker()));
+        if !known {
+            state.watcher = Watcher::Waiting(cx.waker().clone());
+        }
+        if !state.idle {
+            return Poll::Pending;
+        }
+        state.poll(cx).map(Some)
+    }
+}

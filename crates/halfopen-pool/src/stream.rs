@@ -1,0 +1,270 @@
+//! The bytes of one connection on their way between hyper and the transport.
+//!
+//! hyper owns one end and the client the other, so that the client can ask the transport what the
+//! kernel knows, see whether a request was written, and keep a connection from being read.
+
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker, ready};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use halfopen_core::time::Instant;
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+
+use crate::clock::Clock;
+use crate::connect::Transport;
+use crate::idle::WireIdle;
+
+/// Sees the bytes of a connection.
+pub(crate) trait Tap: Send {
+    fn sent(&mut self, now: Instant, bytes: &[u8]);
+    fn received(&mut self, now: Instant, bytes: &[u8]);
+    fn failed(&mut self, now: Instant, error: &io::Error);
+}
+
+/// hyper's end.
+pub(crate) struct Stream {
+    state: Arc<Mutex<State>>,
+    clock: Clock,
+}
+
+/// The client's end.
+#[derive(Clone)]
+pub(crate) struct Gauge {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    transport: Box<dyn Transport>,
+    tap: Option<Tapped>,
+    /// When a byte last came or went, or the connection was opened.
+    last_byte: Instant,
+    last_sent: Instant,
+    sent: u64,
+    /// How often something came since the request began; the end counts.
+    reads: u32,
+    failure: Option<io::ErrorKind>,
+    blind: Blind,
+}
+
+/// Whether what has arrived may be seen.
+enum Blind {
+    No,
+    /// Not before something was written; who waited for it is woken then.
+    UntilWritten(Option<Waker>),
+}
+
+struct Tapped {
+    tap: Box<dyn Tap>,
+    /// What was read passes through here, since a cursor does not tell what was put into it.
+    buffer: Box<[u8]>,
+}
+
+/// How much is read at once where the bytes are watched.
+const TAPPED_READ_MAX: usize = 8 * 1024;
+
+impl Stream {
+    pub(crate) fn new(
+        transport: Box<dyn Transport>,
+        clock: Clock,
+        tap: Option<Box<dyn Tap>>,
+    ) -> (Self, Gauge) {
+        let tap =
+            tap.map(|tap| Tapped { tap, buffer: vec![0; TAPPED_READ_MAX].into_boxed_slice() });
+        let state = Arc::new(Mutex::new(State {
+            transport,
+            tap,
+            last_byte: clock.now(),
+            last_sent: clock.now(),
+            sent: 0,
+            reads: 0,
+            failure: None,
+            blind: Blind::No,
+        }));
+        (Self { state: Arc::clone(&state), clock }, Gauge { state })
+    }
+}
+
+impl Gauge {
+    /// Makes the connection look as if nothing had arrived, until something is written.
+    pub(crate) fn blind_until_written(&self) {
+        self.lock().blind = Blind::UntilWritten(None);
+    }
+
+    /// Begins to count what one request sends and gets back.
+    pub(crate) fn begin(&self, now: Instant) {
+        let mut state = self.lock();
+        state.sent = 0;
+        state.reads = 0;
+        state.last_sent = now;
+    }
+
+    /// Returns how many bytes went out since the request began.
+    pub(crate) fn sent(&self) -> u64 {
+        self.lock().sent
+    }
+
+    /// Returns when something last went out, or the request began.
+    pub(crate) fn last_sent(&self) -> Instant {
+        self.lock().last_sent
+    }
+
+    /// Returns how often something came since the request began; the end counts.
+    pub(crate) fn reads(&self) -> u32 {
+        self.lock().reads
+    }
+
+    /// Returns when a byte last came or went.
+    pub(crate) fn last_byte(&self) -> Instant {
+        self.lock().last_byte
+    }
+
+    /// Returns what the transport failed of.
+    pub(crate) fn failure(&self) -> Option<io::ErrorKind> {
+        self.lock().failure
+    }
+
+    pub(crate) fn addresses(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let state = self.lock();
+        (state.transport.local_addr(), state.transport.peer_addr())
+    }
+
+    /// Returns what the kernel says of the pause, if it does.
+    pub(crate) fn wire_idle(&self) -> Option<WireIdle> {
+        self.lock().transport.wire_idle()
+    }
+
+    /// Says farewell, as far as that needs no waiting.
+    pub(crate) fn shut_down(&self) {
+        let mut context = Context::from_waker(Waker::noop());
+        let _said = Pin::new(&mut self.lock().transport).poll_shutdown(&mut context);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // A panic in a transport leaves nothing here half done.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl State {
+    fn failed(&mut self, now: Instant, error: &io::Error) {
+        self.failure.get_or_insert(error.kind());
+        if let Some(tapped) = &mut self.tap {
+            tapped.tap.failed(now, error);
+        }
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+        clock: &Clock,
+    ) -> Poll<io::Result<()>> {
+        let transport = Pin::new(&mut self.transport);
+        let Some(tapped) = &mut self.tap else { return transport.poll_read(cx, cursor) };
+        let room = tapped.buffer.len().min(cursor.remaining());
+        let mut buffer = ReadBuf::new(&mut tapped.buffer[..room]);
+        ready!(transport.poll_read(cx, buffer.unfilled()))?;
+        tapped.tap.received(clock.now(), buffer.filled());
+        cursor.put_slice(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    fn wrote(&mut self, now: Instant, length: usize) {
+        self.last_byte = now;
+        self.last_sent = now;
+        self.sent += length as u64;
+        if let Blind::UntilWritten(waker) = core::mem::replace(&mut self.blind, Blind::No)
+            && let Some(waker) = waker
+        {
+            waker.wake();
+        }
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut state = lock(&self.state);
+        if let Blind::UntilWritten(waker) = &mut state.blind {
+            *waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let read = ready!(state.poll_read(cx, cursor, &self.clock));
+        let now = self.clock.now();
+        match &read {
+            Ok(()) => {
+                state.last_byte = now;
+                state.reads = state.reads.saturating_add(1);
+            }
+            Err(error) => state.failed(now, error),
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = lock(&self.state);
+        let flushed = ready!(Pin::new(&mut state.transport).poll_flush(cx));
+        if let Err(error) = &flushed {
+            state.failed(self.clock.now(), error);
+        }
+        Poll::Ready(flushed)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut lock(&self.state).transport).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        lock(&self.state).transport.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut state = lock(&self.state);
+        let written = ready!(Pin::new(&mut state.transport).poll_write_vectored(cx, slices));
+        let now = self.clock.now();
+        match &written {
+            Ok(length) => {
+                state.wrote(now, *length);
+                if let Some(tapped) = &mut state.tap {
+                    show(tapped, now, slices, *length);
+                }
+            }
+            Err(error) => state.failed(now, error),
+        }
+        Poll::Ready(written)
+    }
+}
+
+/// Shows the tap the first `length` bytes of `slices`.
+fn show(tapped: &mut Tapped, now: Instant, slices: &[io::IoSlice<'_>], mut length: usize) {
+    for slice in slices {
+        let part = &slice[..slice.len().min(length)];
+        if !part.is_empty() {
+            tapped.tap.sent(now, part);
+        }
+        length -= part.len();
+    }
+}
