@@ -1,1 +1,9 @@
 //! Sockets and a clock: what needs the kernel.
+//!
+//! [`connect`] gives the pool connections whose silence is counted by the kernel. What only unsafe
+//! code can ask stands in one private module, `sys`.
+
+pub mod connect;
+
+#[cfg(target_os = "linux")]
+mod sys;
