@@ -6,6 +6,7 @@
 //! This crate is not a packet library and not a TCP for production: it models what a flow meets on
 //! its way, closely enough that a capture of the model and a capture of the wire get one verdict.
 
+pub mod balancer;
 pub mod cause;
 pub mod client;
 pub mod deadline;
