@@ -1,7 +1,7 @@
 //! A wire log: what happens to connections and what goes over them, line by line.
 //!
-//! It is laid out so that it can be read beside the wire log of Apache `HttpClient`: `http-outgoing-7`
-//! is connection 7, `>>` is sent, `<<` came, and `[\r][\n]` are the ends of lines.
+//! It is laid out so that it can be read beside that of Apache `HttpClient`: `http-outgoing-7` is
+//! connection 7, `>>` is sent, `<<` came, and `[\r][\n]` are the ends of lines.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

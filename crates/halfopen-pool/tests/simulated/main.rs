@@ -26,6 +26,11 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+mod hostile;
+mod limits;
+mod notice;
+mod paths;
+mod retries;
 mod reuse;
 
 fn ip(address: &str) -> IpAddr {
