@@ -5,5 +5,6 @@ pub mod calendar;
 pub mod clock;
 pub mod money;
 pub mod payment;
+pub mod scheduler;
 pub mod storage;
 pub mod subscription;

@@ -1,0 +1,152 @@
+//! One run, from what is due to its report.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::{Request, Response};
+use http_body::Body;
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout};
+use tower_service::Service;
+
+use super::Scheduler;
+use super::report::{Answered, Ending, RunReport};
+use super::request::{self, BoxError};
+use crate::clock::Clock;
+use crate::storage::{Begin, Begun, Claim, Scope, Settled, Storage};
+use crate::subscription::{Charge, Outcome};
+
+/// What a run has come to.
+struct Tally {
+    /// How many charges it may still begin.
+    left: u32,
+    charges: Vec<Answered>,
+    ending: Ending,
+}
+
+impl<S, C, K, B> Scheduler<S, C, K>
+where
+    S: Storage,
+    C: Service<Request<Bytes>, Response = Response<B>, Error: Into<BoxError>, Future: Send>,
+    C: Clone + Send + Sync,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    K: Clock,
+{
+    pub(super) async fn make_run(&self, scope: Scope) -> RunReport {
+        let (began, from) = (self.clock.now(), Instant::now());
+        let (due, resumed, tally) = match self.storage.begin(self.begin_of(scope, began)).await {
+            Ok(Begun::Run { due, resumed }) => {
+                let tally = self.charge_all(scope, began).await;
+                (due, resumed, self.end(tally).await)
+            }
+            Ok(Begun::Busy { scheduler, until }) => {
+                (0, 0, Tally::empty(Ending::Busy { scheduler, until }))
+            }
+            Err(error) => (0, 0, Tally::empty(Ending::Failed(error))),
+        };
+        let Tally { charges, ending, .. } = tally;
+        let took = from.elapsed();
+        let report = RunReport { scope, began, took, due, resumed, charges, ending };
+        log(&report);
+        report
+    }
+
+    fn begin_of(&self, scope: Scope, now: Timestamp) -> Begin {
+        let (scheduler, shared) = (self.config.name.clone(), self.config.shared);
+        Begin { scheduler, now, until: now + self.config.lease, scope, shared }
+    }
+
+    async fn charge_all(&self, scope: Scope, began: Timestamp) -> Tally {
+        let tally = Tally { left: self.config.batch, ..Tally::empty(Ending::Done) };
+        let tally = Mutex::new(tally);
+        let parallel = self.config.parallel.min(self.config.batch);
+        join_all((0..parallel).map(|_| self.charge_one_by_one(scope, began, &tally))).await;
+        tally.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn end(&self, mut tally: Tally) -> Tally {
+        let ended = self.storage.end(self.config.name.clone()).await;
+        if let (Err(error), false) = (ended, matches!(tally.ending, Ending::Failed(_))) {
+            tally.ending = Ending::Failed(error);
+        }
+        tally
+    }
+
+    async fn charge_one_by_one(&self, scope: Scope, due_by: Timestamp, tally: &Mutex<Tally>) {
+        while self.may_begin(tally) {
+            let now = self.clock.now();
+            let (scheduler, until) = (self.config.name.clone(), now + self.config.lease);
+            let claim = Claim { scheduler, due_by, now, until, scope };
+            match self.storage.claim(claim).await {
+                Ok(Some(charge)) => self.charge(charge, tally).await,
+                Ok(None) => return,
+                Err(error) => lock(tally).ending = Ending::Failed(error),
+            }
+        }
+    }
+
+    fn may_begin(&self, tally: &Mutex<Tally>) -> bool {
+        let mut tally = lock(tally);
+        if matches!(tally.ending, Ending::Failed(_)) {
+            return false;
+        }
+        if self.is_stopping() {
+            tally.ending = Ending::Stopped;
+            return false;
+        }
+        let Some(left) = tally.left.checked_sub(1) else {
+            tally.ending = Ending::Full;
+            return false;
+        };
+        tally.left = left;
+        true
+    }
+
+    /// Asks for a charge and writes down what became of it.
+    async fn charge(&self, charge: Charge, tally: &Mutex<Tally>) {
+        let (asked, from) = (self.clock.now(), Instant::now());
+        let asking = request::ask(self.client.clone(), &self.config.payments, &charge);
+        let outcome = timeout(self.config.patience, asking).await.unwrap_or_else(|_| {
+            let reason = format!("no answer within {:?}", self.config.patience);
+            Outcome::Unknown { reason }
+        });
+        let took = from.elapsed();
+        let now = self.clock.now();
+        let again = now + self.config.backoff.after(charge.attempt);
+        let scheduler = self.config.name.clone();
+        let settled =
+            Settled { scheduler, charge: charge.clone(), outcome: outcome.clone(), now, again };
+        let recorded = self.storage.settle(settled).await;
+        tracing::debug!(key = charge.key(), attempt = charge.attempt, ?outcome, ?took, "charge");
+        let mut tally = lock(tally);
+        let recorded = recorded.unwrap_or_else(|error| {
+            tally.ending = Ending::Failed(error);
+            false
+        });
+        tally.charges.push(Answered { charge, outcome, recorded, asked, took });
+    }
+}
+
+impl Tally {
+    fn empty(ending: Ending) -> Self {
+        Self { left: 0, charges: Vec::new(), ending }
+    }
+}
+
+fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn log(report: &RunReport) {
+    let RunReport { due, took, ending, .. } = report;
+    let (paid, refused, unknown) = (report.paid(), report.refused(), report.unknown());
+    match ending {
+        Ending::Failed(error) => {
+            tracing::error!(due, paid, refused, unknown, ?took, %error, "run failed");
+        }
+        Ending::Done | Ending::Full | Ending::Stopped | Ending::Busy { .. } => {
+            tracing::info!(due, paid, refused, unknown, ?took, ?ending, "run");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Runs, and what becomes of their charges.
+
+use halfopen_billing::payment::settings::{Ending as Digits, Slowness};
+use halfopen_billing::scheduler::Ending;
+use halfopen_billing::storage::Scope;
+use halfopen_billing::subscription::Outcome;
+
+use super::*;
+
+#[test]
+fn every_tick_charges_what_is_due() {
+    let mut scene = Scene::new(|_| ());
+    let ids = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    scene.subscribe(&ids, "every 20m", 20 * MINUTE);
+    let scheduler = scene.scheduler("*/20 * * * *", |_| ());
+    let reports = runs(scene.run_for(&scheduler, 61 * MINUTE));
+
+    let counts: Vec<_> = reports.iter().map(|run| (run.scope, run.due, run.paid())).collect();
+    let (open, due) = ((Scope::Open, 0, 0), (Scope::Due, 10, 10));
+    assert_eq!(counts, [open, due, due, due]);
+    assert_eq!(reports[1].began, epoch() + 20 * MINUTE);
+    assert!(reports.iter().all(|run| run.ending == Ending::Done));
+    let keys: Vec<String> =
+        ids.iter().flat_map(|id| (0..3).map(move |period| format!("{id}:{period}"))).collect();
+    scene.assert_paid_once(&keys.iter().map(String::as_str).collect::<Vec<_>>(), "");
+}
+
+#[test]
+fn charges_are_made_in_parallel() {
+    let mut scene = Scene::new(|settings| settings.work = Slowness::always(MINUTE / 60));
+    scene.subscribe(&["a", "b", "c", "d"], "monthly", MINUTE);
+    let scheduler = scene.scheduler("* * * * *", |config| config.parallel = 2);
+    let reports = runs(scene.run_for(&scheduler, MINUTE + MINUTE / 2));
+    assert_eq!(reports[1].paid(), 4);
+    let took = reports[1].took.as_millis();
+    assert!((2000..2100).contains(&took), "two and two, a second each: {took} ms");
+}
+
+#[test]
+fn a_declined_card_is_refused_and_not_asked_again() {
+    let mut scene = Scene::new(|settings| settings.declines = Some(Digits(90)));
+    scene.subscribe(&["a"], "monthly", MINUTE);
+    let scheduler = scene.scheduler("* * * * *", |_| ());
+    let reports = runs(scene.run_for(&scheduler, 20 * MINUTE));
+    assert_eq!(reports.iter().map(|run| run.charges.len()).sum::<usize>(), 1);
+    let state = &scene.ledger()["a:2026-01"];
+    assert!(matches!(state, State::Refused { reason, .. } if reason.contains("declined")));
+    assert!(scene.charged().is_empty());
+}
+
+#[test]
+fn what_cannot_be_delivered_is_asked_for_again_after_pauses_that_double() {
+    let mut scene = Scene::new(|_| ());
+    scene.subscribe(&["a"], "monthly", MINUTE);
+    scene.server.kill();
+    let scheduler = scene.scheduler("* * * * *", |_| ());
+    let reports = runs(scene.run_for(&scheduler, 20 * MINUTE));
+    let asked: Vec<i64> = (reports.iter().flat_map(|run| &run.charges))
+        .map(|answered| {
+            let Outcome::Unknown { reason } = &answered.outcome else { panic!("{answered:?}") };
+            assert!(reason.contains("refused"), "{reason}");
+            answered.asked.duration_since(epoch()).as_mins()
+        })
+        .collect();
+    assert_eq!(asked, [1, 2, 4, 8, 16]);
+
+    scene.serve();
+    let scheduler = scene.scheduler("* * * * *", |_| ());
+    scene.run_for(&scheduler, 13 * MINUTE);
+    scene.assert_paid_once(&["a:2026-01"], "");
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_again_and_charges_nothing_twice() {
+    let late = Slowness::always(MINUTE);
+    let mut scene = Scene::new(|settings| settings.answer = late);
+    scene.subscribe(&["a"], "monthly", MINUTE);
+    let scheduler = scene.scheduler("*/5 * * * *", |_| ());
+    let reports = runs(scene.run_for(&scheduler, 7 * MINUTE));
+    let Outcome::Unknown { reason } = &reports[1].charges[0].outcome else { panic!("{reports:?}") };
+    assert_eq!(reason, "no answer within 30s");
+    assert_eq!(scene.charged()["a:2026-01"], 1, "the money was taken all the same");
+
+    let patient = scene.scheduler("*/5 * * * *", |config| config.patience = 100 * MINUTE / 60);
+    scene.run_for(&patient, 10 * MINUTE);
+    scene.assert_paid_once(&["a:2026-01"], "");
+}
+
+#[test]
+fn a_run_makes_so_many_charges_and_the_next_goes_on_with_what_is_due_for_longest() {
+    let mut scene = Scene::new(|_| ());
+    scene.subscribe(&["late"], "monthly", MINUTE);
+    scene.subscribe(&["first", "second"], "monthly", MINUTE / 2);
+    let scheduler = scene.scheduler("* * * * *", |config| config.batch = 2);
+    let reports = runs(scene.run_for(&scheduler, 3 * MINUTE + MINUTE / 2));
+    let made: Vec<(Ending, Vec<&str>)> = (reports.iter().skip(1))
+        .map(|run| {
+            let ids = run.charges.iter().map(|made| made.charge.subscription.as_str()).collect();
+            (run.ending.clone(), ids)
+        })
+        .collect();
+    let full = (Ending::Full, vec!["first", "second"]);
+    assert_eq!(made, [full, (Ending::Done, vec!["late"]), (Ending::Done, vec![])]);
+}
+
+#[test]
+fn a_tick_during_a_run_is_skipped_and_reported() {
+    let slow = Slowness::always(150 * MINUTE / 60);
+    let mut scene = Scene::new(|settings| settings.work = slow);
+    scene.subscribe(&["a"], "monthly", MINUTE);
+    let scheduler = scene.scheduler("* * * * *", |config| {
+        (config.patience, config.lease) = (5 * MINUTE, 10 * MINUTE);
+    });
+    let events = scene.run_for(&scheduler, 5 * MINUTE + MINUTE / 2);
+    let told: Vec<String> = (events.iter())
+        .map(|event| match event {
+            Event::Ran(run) => format!("ran {}", run.charges.len()),
+            Event::Skipped { at } => format!("skipped {}", at.strftime("%H:%M")),
+        })
+        .collect();
+    assert_eq!(told, ["ran 0", "skipped 00:02", "skipped 00:03", "ran 1", "ran 0", "ran 0"]);
+    scene.assert_paid_once(&["a:2026-01"], "");
+}
+
+#[test]
+fn a_scheduler_that_is_told_to_stop_finishes_what_is_under_way_and_begins_nothing() {
+    let mut scene = Scene::new(|settings| settings.work = Slowness::always(MINUTE / 6));
+    scene.subscribe(&["a", "b", "c"], "monthly", MINUTE);
+    let scheduler = scene.scheduler("* * * * *", |config| config.parallel = 2);
+    let reports = runs(scene.run_for(&scheduler, MINUTE + MINUTE / 60));
+    assert_eq!((reports[1].paid(), &reports[1].ending), (2, &Ending::Stopped));
+    assert_eq!(scene.now(), epoch() + MINUTE + MINUTE / 6, "and not a moment longer");
+    scene.assert_paid_once(&["a:2026-01", "b:2026-01"], "");
+}
+
+#[test]
+fn a_second_scheduler_does_not_run_beside_the_first() {
+    let mut scene = Scene::new(|settings| settings.work = Slowness::always(MINUTE / 6));
+    scene.subscribe(&["a"], "monthly", MINUTE);
+    let first = scene.scheduler("* * * * *", |_| ());
+    let second = scene.scheduler("* * * * *", |config| config.name = "t".to_owned());
+    let (one, other) = scene
+        .world
+        .run(async {
+            sleep(MINUTE).await;
+            let second = async {
+                sleep(MINUTE / 60).await;
+                second.run_once(Scope::Due).await
+            };
+            tokio::join!(first.run_once(Scope::Due), second)
+        })
+        .unwrap();
+    assert_eq!(one.ending, Ending::Done);
+    assert!(matches!(&other.ending, Ending::Busy { scheduler, .. } if scheduler == "s"));
+    scene.assert_paid_once(&["a:2026-01"], "");
+}
