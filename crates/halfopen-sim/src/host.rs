@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use halfopen_core::hop::Side;
 use halfopen_core::tcp;
+use halfopen_core::time::Instant;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::net::{SocketTable, Target, TcpListener, TcpStream, ToSocketAddrs, target};
@@ -158,6 +159,12 @@ impl Host {
             Target::Addresses(addresses) => Ok(addresses),
             Target::Name(name, port) => self.resolve_name(&name, port),
         }
+    }
+
+    /// Returns the world's time, in nanoseconds, which tokio's clock tells in the same way.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.shared.lock_now().1
     }
 
     /// Returns the host's sockets as they are now.

@@ -1,8 +1,8 @@
 //! Sockets with the shape of `tokio::net`'s, for programs that run in a world.
 //!
 //! [`TcpStream`] and [`TcpListener`] take their host from the program that calls them; see
-//! [`Host::current`](crate::host::Host::current). A [`SocketTable`] shows what a host has of them. What is not here (UDP, UNIX sockets, readiness
-//! without reading) has no model behind it.
+//! [`Host::current`](crate::host::Host::current). A [`SocketTable`] shows what a host has of them.
+//! What is not here (UDP, UNIX sockets, readiness without reading) has no model behind it.
 
 use std::io;
 

@@ -34,11 +34,8 @@ impl fmt::Display for SocketTable {
                 None => (anyone(row.local), "LISTEN", "off (0.00/0/0)".to_owned()),
             };
             let Socket { receive_queue, send_queue, local, .. } = row;
-            let local = local.to_string();
-            writeln!(
-                f,
-                "{protocol:5} {receive_queue:6} {send_queue:6} {local:23} {peer:23} {state:11} {timer}"
-            )?;
+            write!(f, "{protocol:5} {receive_queue:6} {send_queue:6} ")?;
+            writeln!(f, "{:23} {peer:23} {state:11} {timer}", local.to_string())?;
         }
         Ok(())
     }

@@ -138,7 +138,8 @@ fn the_table_of_sockets_is_what_netstat_prints() {
         client.sockets().to_string(),
         format!(
             "Active Internet connections (servers and established)\n\
-             Proto Recv-Q Send-Q Local Address           Foreign Address         State       Timer\n\
+             Proto Recv-Q Send-Q Local Address           Foreign Address         \
+             State       Timer\n\
              tcp        0      0 10.0.0.7:{port}          198.51.100.2:80         ESTABLISHED \
              keepalive (21.01/0/0)\n"
         )
