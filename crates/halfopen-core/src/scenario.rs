@@ -48,6 +48,8 @@ pub struct Scenario {
     pub about: String,
     /// Where all chance comes from.
     pub seed: u64,
+    /// The time of day when it starts, as UNIX time.
+    pub starts_at: Duration,
     /// How long it lasts.
     pub length: Duration,
     /// Who asks.
@@ -62,44 +64,73 @@ pub struct Scenario {
     pub expect: Expectation,
 }
 
-/// A program that sends requests in bursts and waits for each response.
+/// A program that asks, over a pool of connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// When the bursts start; at least one, in the order of time.
-    pub bursts: Vec<Duration>,
+    /// What it asks, and when.
+    pub asks: Asks,
+    /// Over which connections.
+    pub pool: Pool,
+}
+
+/// What a client asks, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Requests in bursts, each after the response to the one before.
+    Bursts(Bursts),
+}
+
+/// Requests in bursts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bursts {
+    /// When they start; at least one, in the order of time.
+    pub starts: Vec<Duration>,
     /// How many requests a burst has; at least one.
     pub requests: u32,
     /// How many of them are under way at a time; the rest wait for their turn.
     pub at_once: u32,
-    /// What becomes of a connection after its response.
-    pub connections: Connections,
-    /// How long the handshake may take; `None` is as long as TCP tries.
-    pub connect_timeout: Option<Duration>,
-    /// How long a response may take; `None` is as long as TCP tries.
-    pub read_timeout: Option<Duration>,
-    /// How often a request that failed goes out again at once, each time on a fresh connection.
-    pub retries: u32,
+    /// The method of a request; `POST` if the text does not say.
+    pub method: String,
+    /// Whether each request carries an `Idempotency-Key` of its own.
+    pub idempotency_key: bool,
     /// The bytes of a request; 256 if the text does not say.
     pub request_bytes: u32,
+}
+
+/// A pool of connections: a client library's, and what is set otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// The client library of [`crate::client`] that it starts from; `None` is one that keeps
+    /// connections for ever, notices at once what arrives on an idle one, and sends nothing again.
+    pub preset: Option<String>,
+    /// What becomes of a connection after its response.
+    pub connections: Option<Connections>,
+    /// After how long without use the pool closes a connection.
+    pub idle_cap: Option<Duration>,
+    /// Whether a `Keep-Alive` hint of the far end lowers the cap.
+    pub heeds_hint: Option<bool>,
+    /// How long the handshake may take.
+    pub connect_timeout: Option<Duration>,
+    /// How long a response may take.
+    pub read_timeout: Option<Duration>,
+    /// How often a request that failed goes out again at once, each time on a fresh connection.
+    pub retries: Option<u32>,
     /// Whether and when TCP probes an idle connection.
     pub keepalive: Option<Keepalive>,
-    /// How long sent data may stay unacknowledged; `None` is as long as TCP tries.
+    /// How long sent data may stay unacknowledged.
     pub user_timeout: Option<Duration>,
+    /// Whether the pool learns how long the path remembers.
+    pub learns: Option<bool>,
 }
 
 /// What becomes of a connection after its response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Connections {
     /// The client closes it.
     PerRequest,
-    /// It goes into a pool, which takes the one used last first, and which closes a connection as
-    /// soon as a FIN or a reset arrives on it.
-    Pooled {
-        /// After how long without use the pool closes a connection; `None` is never.
-        idle_cap: Option<Duration>,
-        /// Whether a `Keep-Alive` hint of the far end lowers the cap.
-        heeds_hint: bool,
-    },
+    /// It is kept for the next request.
+    Pooled,
 }
 
 /// Something between client and far end.

@@ -3,4 +3,6 @@
 //! The lab is the one place that knows both the simulator and the programs. The same seed gives
 //! the same bytes.
 
+pub mod connect;
+pub mod policy;
 pub mod reproduce;

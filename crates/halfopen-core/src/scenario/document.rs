@@ -1,5 +1,7 @@
 //! How a scenario is written, and what must hold between its values.
 
+mod client;
+
 use core::ops::Range;
 
 use serde::Deserialize;
@@ -7,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Client, Connections, Disturbance, Expectation, FarEnd, Gateway, Happening, Scenario, Station,
+    Asks, Client, Disturbance, Expectation, FarEnd, Gateway, Happening, Scenario, Station,
 };
 use crate::cause::{Cause, Harm};
 use crate::document::DocumentError;
@@ -16,13 +18,11 @@ use crate::gateway::GatewayConfig;
 use crate::idle::{OnExpiry, OnOrphan, WhenFull};
 use crate::link::LinkConfig;
 use crate::profile::{Confidence, Profile, Timers};
-use crate::tcp::Keepalive;
+use crate::tap;
 use crate::time::Duration;
+use client::ClientText;
 
 // What a run holds in memory grows with these, so they are bounded.
-const BURSTS_MAX: u32 = 10_000;
-const REQUESTS_MAX: u32 = 10_000;
-const ATTEMPTS_MAX: u64 = 1_000_000;
 const BYTES_MAX: u32 = 1 << 20;
 
 pub(super) const fn bytes_default() -> u32 {
@@ -36,6 +36,7 @@ pub(super) struct Document {
     about: String,
     #[serde(default)]
     seed: u64,
+    starts_at: Option<Spanned<String>>,
     run_for: Humane,
     client: Spanned<ClientText>,
     #[serde(default)]
@@ -44,33 +45,6 @@ pub(super) struct Document {
     #[serde(default)]
     disturbance: Vec<Spanned<DisturbanceText>>,
     expect: Spanned<Expectation>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ClientText {
-    every: Option<Humane>,
-    bursts: Option<Spanned<u32>>,
-    bursts_at: Option<Spanned<Vec<Humane>>>,
-    requests: Spanned<u32>,
-    at_once: Option<Spanned<u32>>,
-    connections: ConnectionsText,
-    idle_cap: Option<Spanned<Humane>>,
-    heeds_hint: Option<Spanned<bool>>,
-    connect_timeout: Option<Humane>,
-    read_timeout: Option<Humane>,
-    #[serde(default)]
-    retries: u32,
-    request_bytes: Option<Spanned<u32>>,
-    keepalive: Option<Keepalive>,
-    user_timeout: Option<Humane>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum ConnectionsText {
-    Pooled,
-    PerRequest,
 }
 
 #[derive(Debug, Deserialize)]
@@ -144,11 +118,32 @@ impl Text<'_> {
 
     /// Returns the number if it is from 1 to `max`.
     fn count(self, number: &Spanned<u32>, max: u32) -> Result<u32, DocumentError> {
-        let count = *number.get_ref();
+        self.within(*number.get_ref(), max, number.span())
+    }
+
+    /// Refuses the first of the keys that the text has.
+    fn refuse(self, keys: &[(&str, Option<Range<usize>>)], why: &str) -> Result<(), DocumentError> {
+        match keys.iter().find_map(|(key, span)| Some((key, span.clone()?))) {
+            None => Ok(()),
+            Some((key, span)) => Err(self.error(span, format!("`{key}` {why}"))),
+        }
+    }
+
+    fn within(self, count: u32, max: u32, span: Range<usize>) -> Result<u32, DocumentError> {
         if (1..=max).contains(&count) {
             return Ok(count);
         }
-        Err(self.error(number.span(), format!("{count} is not from 1 to {max}")))
+        Err(self.error(span, format!("{count} is not from 1 to {max}")))
+    }
+
+    /// Returns the UNIX time of a moment such as `2024-01-06 09:00:00`, which is in UTC.
+    fn moment(self, moment: &Spanned<String>) -> Result<Duration, DocumentError> {
+        let parsed = humantime::parse_rfc3339_weak(moment.get_ref());
+        let since = parsed.ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        since.ok_or_else(|| {
+            let message = "it is not a moment in UTC, such as `2024-01-06 09:00:00`";
+            self.error(moment.span(), message)
+        })
     }
 }
 
@@ -156,13 +151,16 @@ impl Document {
     pub(super) fn scenario(self, name: &str, text: &str) -> Result<Scenario, DocumentError> {
         let text = Text(text);
         let Humane(length) = self.run_for;
-        let client = self.client.get_ref().client(self.client.span(), length, text)?;
-        let path = stations(self.path, text)?;
+        let starts_at = self.starts_at.as_ref().map(|moment| text.moment(moment));
+        let client = self.client.get_ref();
+        let asks = Asks::Bursts(client.bursts(self.client.span(), length, text)?);
+        let client = Client { asks, pool: client.pool(text)? };
         let far_end = *self.far_end.get_ref();
         if far_end.response_bytes > BYTES_MAX {
             let message = format!("a response has at most {BYTES_MAX} bytes");
             return Err(text.error(self.far_end.span(), message));
         }
+        let path = stations(self.path, text)?;
         let mut disturbances = self
             .disturbance
             .iter()
@@ -175,6 +173,7 @@ impl Document {
             title: self.title,
             about: self.about.trim().to_owned(),
             seed: self.seed,
+            starts_at: starts_at.transpose()?.unwrap_or(tap::EPOCH),
             length,
             client,
             path,
@@ -182,95 +181,6 @@ impl Document {
             disturbances,
             expect: *self.expect.get_ref(),
         })
-    }
-}
-
-impl ClientText {
-    fn client(
-        &self,
-        span: Range<usize>,
-        length: Duration,
-        text: Text<'_>,
-    ) -> Result<Client, DocumentError> {
-        let duration = |humane: Option<Humane>| humane.map(|Humane(duration)| duration);
-        let requests = text.count(&self.requests, REQUESTS_MAX)?;
-        let at_once = self.at_once.as_ref().map_or(Ok(1), |count| text.count(count, requests))?;
-        let bytes = self.request_bytes.as_ref().map(|bytes| text.count(bytes, BYTES_MAX));
-        let bursts = self.starts(span, length, text)?;
-        let tries = (u64::from(self.retries) + 1).saturating_mul(requests.into());
-        if tries.saturating_mul(bursts.len() as u64) > ATTEMPTS_MAX {
-            let message = format!("with all bursts and retries, more than {ATTEMPTS_MAX} requests");
-            return Err(text.error(self.requests.span(), message));
-        }
-        Ok(Client {
-            bursts,
-            requests,
-            at_once,
-            connections: self.connections(text)?,
-            connect_timeout: duration(self.connect_timeout),
-            read_timeout: duration(self.read_timeout),
-            retries: self.retries,
-            request_bytes: bytes.transpose()?.unwrap_or_else(bytes_default),
-            keepalive: self.keepalive,
-            user_timeout: duration(self.user_timeout),
-        })
-    }
-
-    /// Returns when the bursts start: in step, or as listed.
-    fn starts(
-        &self,
-        span: Range<usize>,
-        length: Duration,
-        text: Text<'_>,
-    ) -> Result<Vec<Duration>, DocumentError> {
-        let (starts, span): (Vec<Duration>, _) = match (self.every, &self.bursts, &self.bursts_at) {
-            (Some(Humane(step)), Some(bursts), None) => {
-                let count = text.count(bursts, BURSTS_MAX)?;
-                ((0..count).map(|burst| step.saturating_mul(burst)).collect(), bursts.span())
-            }
-            (None, None, Some(list)) => {
-                (list.get_ref().iter().map(|&Humane(start)| start).collect(), list.span())
-            }
-            _ => {
-                let message = "bursts need either `every` and `bursts`, or `bursts-at`";
-                return Err(text.error(span, message));
-            }
-        };
-        if starts.len() > BURSTS_MAX as usize {
-            return Err(text.error(span, format!("more than {BURSTS_MAX} bursts")));
-        }
-        if !starts.is_sorted_by(|earlier, later| earlier < later) {
-            return Err(text.error(span, "each burst must start later than the one before"));
-        }
-        match starts.last() {
-            None => Err(text.error(span, "there must be a burst")),
-            Some(last) if *last >= length => {
-                let message = format!("the last burst starts at {last:?}, when the run is over");
-                Err(text.error(span, message))
-            }
-            Some(_) => Ok(starts),
-        }
-    }
-
-    fn connections(&self, text: Text<'_>) -> Result<Connections, DocumentError> {
-        match self.connections {
-            ConnectionsText::Pooled => Ok(Connections::Pooled {
-                idle_cap: self.idle_cap.as_ref().map(|cap| cap.get_ref().0),
-                heeds_hint: self.heeds_hint.as_ref().is_none_or(|heeds| *heeds.get_ref()),
-            }),
-            ConnectionsText::PerRequest => {
-                let pool_only = [
-                    ("idle-cap", self.idle_cap.as_ref().map(Spanned::span)),
-                    ("heeds-hint", self.heeds_hint.as_ref().map(Spanned::span)),
-                ];
-                match pool_only.into_iter().find_map(|(key, span)| Some((key, span?))) {
-                    None => Ok(Connections::PerRequest),
-                    Some((key, span)) => {
-                        Err(text.error(span, format!("`{key}` is for pooled connections")))
-                    }
-                }
-            }
-        }
     }
 }
 

@@ -42,12 +42,13 @@ fn every_scenario_that_ships_can_be_read() {
 #[test]
 fn the_incident_is_ten_requests_every_twenty_minutes_through_a_nat_gateway() {
     let incident = shipped("incident");
-    assert_eq!(incident.client.bursts, [0, 20, 40].map(Duration::from_mins));
-    assert_eq!((incident.client.requests, incident.client.at_once), (10, 1));
-    let pool = Connections::Pooled { idle_cap: None, heeds_hint: true };
-    assert_eq!(incident.client.connections, pool);
-    assert_eq!(incident.far_end.idle_timeout, Some(Duration::from_mins(30)));
-    assert_eq!(incident.far_end.hint, None);
+    let Asks::Bursts(bursts) = &incident.client.asks;
+    assert_eq!(bursts.starts, [0, 20, 40].map(Duration::from_mins));
+    assert_eq!((bursts.requests, bursts.at_once), (10, 1));
+    let Pool { connections, idle_cap, .. } = incident.client.pool;
+    assert_eq!((connections, idle_cap), (Some(Connections::Pooled), None));
+    let far_end = incident.far_end;
+    assert_eq!((far_end.idle_timeout, far_end.hint), (Some(Duration::from_mins(30)), None));
     let idle = gateway(&incident).idle;
     assert_eq!(idle.timers.tcp_established, Some(Duration::from_secs(350)));
     assert_eq!(idle.on_orphan_inside, OnOrphan::Reset);

@@ -6,7 +6,8 @@ use halfopen_core::scenario::{Close, FarEnd};
 use halfopen_core::time::Instant;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::reproduce::{Clock, Log, SERVER, message, sleep};
+use crate::reproduce::log::{Clock, Log, sleep};
+use crate::reproduce::{SERVER, message};
 use halfopen_sim::net::{TcpListener, TcpStream};
 
 /// Something that the far end did.
@@ -75,7 +76,7 @@ impl Connection {
                 () = sleep(self.config.idle_timeout) => return self.close_idle(stream),
             };
             let number = match request {
-                Ok(Some(head)) => head.number,
+                Ok(Some(number)) => number,
                 Ok(None) => return self.note(Act::ClosedToo),
                 Err(_) => return self.note(Act::Broken),
             };

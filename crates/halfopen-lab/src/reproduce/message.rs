@@ -1,7 +1,7 @@
-//! Just enough HTTP/1.1 (RFC 9112) for a request and its response to be read in a capture.
+//! Just enough HTTP/1.1 (RFC 9112) for a server whose clients are known.
 //!
-//! Both ends are ours, so a message is its head, of which `Content-Length`, `Keep-Alive` and the
-//! request's number are read, and a body of that length.
+//! A request is its head, of which `Content-Length` and the request's number are read, and a body
+//! of that length; none of the clients here sends chunks.
 
 use std::io;
 use std::io::ErrorKind;
@@ -9,29 +9,11 @@ use std::io::ErrorKind;
 use halfopen_core::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+/// The field that a request's number stands in.
+pub(super) const NUMBER: &str = "request-number";
 /// A head is not longer than this.
 const HEAD_MAX: usize = 1024;
 const END: &[u8] = b"\r\n\r\n";
-
-/// What is read of a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Head {
-    /// The request's number.
-    pub(super) number: u32,
-    /// The time of a `Keep-Alive` hint.
-    pub(super) hint: Option<Duration>,
-    length: usize,
-}
-
-/// Returns a request of `bytes` bytes, or of its head's length if that is more.
-pub(super) fn request(number: u32, bytes: u32) -> Vec<u8> {
-    padded(bytes, |length| {
-        format!(
-            "POST /pay HTTP/1.1\r\nHost: far-end\r\nRequest-Number: {number}\r\n\
-             Content-Length: {length}\r\n\r\n"
-        )
-    })
-}
 
 /// Returns a response of `bytes` bytes, or of its head's length if that is more.
 pub(super) fn response(number: u32, bytes: u32, hint: Option<Duration>) -> Vec<u8> {
@@ -55,10 +37,10 @@ fn padded(bytes: u32, head: impl Fn(usize) -> String) -> Vec<u8> {
     message
 }
 
-/// Reads a message; `None` if the peer closed before its first byte.
+/// Reads a request and returns its number; `None` if the peer closed before its first byte.
 ///
 /// Not cancel safe: what was read is lost.
-pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Head>> {
+pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<u32>> {
     let mut bytes = Vec::with_capacity(512);
     let head = loop {
         if let Some(end) = find_end(&bytes) {
@@ -73,8 +55,8 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Op
             _ => {}
         }
     };
-    let parsed = parse(&bytes[..head]).ok_or(ErrorKind::InvalidData)?;
-    let mut missing = parsed.length.saturating_sub(bytes.len() - head);
+    let Head { number, length } = parse(&bytes[..head]).ok_or(ErrorKind::InvalidData)?;
+    let mut missing = length.saturating_sub(bytes.len() - head);
     let mut buffer = [0; 4096];
     while missing > 0 {
         let room = missing.min(buffer.len());
@@ -83,25 +65,26 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Op
             read => missing -= read,
         }
     }
-    Ok(Some(parsed))
+    Ok(Some(number))
 }
 
 fn find_end(bytes: &[u8]) -> Option<usize> {
     bytes.windows(END.len()).position(|window| window == END).map(|at| at + END.len())
 }
 
+struct Head {
+    number: u32,
+    length: usize,
+}
+
 fn parse(head: &[u8]) -> Option<Head> {
-    let mut parsed = Head::default();
+    let mut parsed = Head { number: 0, length: 0 };
     for line in core::str::from_utf8(head).ok()?.lines().skip(1) {
         let Some((name, value)) = line.split_once(": ") else { continue };
-        match name {
-            "Content-Length" => parsed.length = value.parse().ok()?,
-            "Request-Number" => parsed.number = value.parse().ok()?,
-            "Keep-Alive" => {
-                let seconds = value.strip_prefix("timeout=")?.parse().ok()?;
-                parsed.hint = Some(Duration::from_secs(seconds));
-            }
-            _ => {}
+        if name.eq_ignore_ascii_case("content-length") {
+            parsed.length = value.parse().ok()?;
+        } else if name.eq_ignore_ascii_case(NUMBER) {
+            parsed.number = value.parse().ok()?;
         }
     }
     Some(parsed)
@@ -112,19 +95,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_has_the_length_asked_for() {
+    fn a_response_has_the_length_asked_for() {
         for bytes in [150, 256, 1000, 100_000] {
-            assert_eq!(request(7, bytes).len(), bytes as usize);
             assert_eq!(response(7, bytes, Some(Duration::from_mins(1))).len(), bytes as usize);
         }
     }
 
     #[test]
-    fn a_head_is_read_as_it_was_written() {
-        let bytes = response(12, 256, Some(Duration::from_mins(1)));
-        let end = find_end(&bytes).unwrap();
-        let head = parse(&bytes[..end]).unwrap();
-        assert_eq!((head.number, head.hint), (12, Some(Duration::from_mins(1))));
-        assert_eq!(end + head.length, 256);
+    fn a_head_is_read_however_its_names_are_written() {
+        let head = b"POST /pay HTTP/1.1\r\nCONTENT-length: 9\r\nRequest-Number: 12\r\n\r\n";
+        let Head { number, length } = parse(head).unwrap();
+        assert_eq!((number, length), (12, 9));
     }
 }

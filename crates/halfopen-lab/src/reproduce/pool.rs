@@ -1,68 +1,69 @@
-//! A pool of idle connections, as clients have them: the one used last is taken first.
-//!
-//! Each idle connection is watched by a task of its own, which gives it up when its cap comes, or
-//! when anything arrives on it: a FIN, a reset, or bytes that nobody asked for.
+//! The pool that ships, over a host of the stage.
 
-use std::sync::{Mutex, PoisonError};
+use std::io;
 
-use halfopen_core::time::{Duration, Instant};
-use tokio::io::AsyncReadExt as _;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use halfopen_core::scenario::Scenario;
+use halfopen_core::time::Duration;
+use halfopen_pool::client::{Builder, Client};
+use halfopen_pool::connect::{Connect, Destination, Transport as _};
+use halfopen_sim::host::Host;
+use hyper_util::rt::TokioTimer;
+use jiff::Timestamp;
 
-use crate::reproduce::sleep;
-use halfopen_sim::net::TcpStream;
+use crate::connect::{SimConnector, SimExecutor, SimSocket};
+use crate::policy;
+use crate::reproduce::Error;
+use crate::reproduce::accounts::Accounts;
 
-/// A pool of idle connections.
-#[derive(Debug, Default)]
-pub(super) struct Pool {
-    idle: Mutex<Vec<Idle>>,
+/// Returns a client that is set up as the scenario says and tells `accounts` what it does. Its
+/// clock begins when it is built, which must be in the world.
+pub(super) fn builder(
+    scenario: &Scenario,
+    host: &Host,
+    accounts: &Accounts,
+) -> Result<Builder, Error> {
+    let policy = policy::of(&scenario.client.pool).ok_or(Error::NoPreset)?;
+    let connector =
+        Noted { connector: SimConnector::new(host.clone()), accounts: accounts.clone() };
+    let calendar = Calendar { host: host.clone(), starts_at: scenario.starts_at };
+    Ok(Client::builder()
+        .policy(policy)
+        .connector(connector)
+        .timer(TokioTimer::new())
+        .executor(SimExecutor::new(host.clone()))
+        .wall_clock(move || calendar.now())
+        .watch(accounts.clone()))
 }
 
-/// A connection that nobody uses.
-#[derive(Debug)]
-struct Idle {
-    since: Instant,
-    ask: oneshot::Sender<()>,
-    watcher: JoinHandle<Option<TcpStream>>,
+/// The time of day in a world.
+#[derive(Clone, Debug)]
+pub(super) struct Calendar {
+    host: Host,
+    starts_at: Duration,
 }
 
-impl Pool {
-    /// Takes a connection that is not known to be dead, and since when it was idle.
-    pub(super) async fn take(&self) -> Option<(TcpStream, Instant)> {
-        loop {
-            let Idle { since, ask, watcher } = self.lock().pop()?;
-            // One that was given up no longer listens; its watcher has nothing to hand over.
-            let _given_up = ask.send(());
-            if let Ok(Some(stream)) = watcher.await {
-                return Some((stream, since));
-            }
-        }
-    }
-
-    /// Keeps a connection that was last used at `now`, for no longer than `cap`.
-    pub(super) fn put(&self, now: Instant, stream: TcpStream, cap: Option<Duration>) {
-        let (ask, asked) = oneshot::channel();
-        let watcher = halfopen_sim::spawn(watch(stream, asked, cap));
-        self.lock().push(Idle { since: now, ask, watcher });
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+impl Calendar {
+    pub(super) fn now(&self) -> Timestamp {
+        let since = self.host.now().saturating_since(halfopen_core::time::Instant::EPOCH);
+        let now = i64::try_from((self.starts_at + since).as_secs()).ok();
+        let nanos = i32::try_from((self.starts_at + since).subsec_nanos()).unwrap_or(0);
+        let now = now.and_then(|seconds| Timestamp::new(seconds, nanos).ok());
+        now.unwrap_or(Timestamp::MAX)
     }
 }
 
-/// Returns the connection when it is asked for; `None` if it was closed before.
-async fn watch(
-    mut stream: TcpStream,
-    asked: oneshot::Receiver<()>,
-    cap: Option<Duration>,
-) -> Option<TcpStream> {
-    let mut byte = [0];
-    tokio::select! {
-        biased;
-        _ = stream.read(&mut byte) => None,
-        _ = asked => Some(stream),
-        () = sleep(cap) => None,
+/// Notes which end each connection has, before the pool names it.
+struct Noted {
+    connector: SimConnector,
+    accounts: Accounts,
+}
+
+impl Connect for Noted {
+    type Transport = SimSocket;
+
+    async fn connect(&self, to: &Destination) -> io::Result<SimSocket> {
+        let socket = self.connector.connect(to).await?;
+        self.accounts.dialled(socket.local_addr());
+        Ok(socket)
     }
 }

@@ -51,6 +51,44 @@ fn the_same_seed_gives_the_same_bytes() {
 }
 
 #[test]
+fn who_watches_sockets_changes_nothing_and_sees_them_established_until_the_reset() {
+    let scenario = shipped("incident");
+    let (unseen, seen) = (reproduce(&scenario, 0).unwrap(), watched(&scenario, 0).unwrap());
+    let captures = |run: &Reproduction| -> Vec<Vec<u8>> {
+        run.sights.iter().map(|sight| sight.capture.clone()).collect()
+    };
+    assert_eq!(captures(&unseen), captures(&seen));
+    let last =
+        seen.sockets.iter().rfind(|table| table.at < Instant::EPOCH + Duration::from_mins(20));
+    let connection = last.unwrap().rows[0].connection.unwrap();
+    assert_eq!(connection.info.state, halfopen_core::tcp::State::Established);
+}
+
+#[test]
+fn the_pool_and_the_gateway_count_what_happened() {
+    let run = reproduce(&shipped("incident"), 0).unwrap();
+    assert_eq!((run.failures(), run.received_twice()), (2, 0));
+    assert_eq!((run.pool.opened, run.pool.leased_reused), (3, 27));
+    let [nat] = run.counted.as_slice() else { panic!("{:?}", run.counted) };
+    assert_eq!((nat.name.as_str(), nat.counters.idle_timeouts), ("nat", 3));
+    let latencies = run.latencies();
+    assert!(latencies.iter().all(Option::is_some));
+    assert!(latencies[1] >= Some(Duration::from_millis(21)) && latencies[10] < latencies[1]);
+}
+
+#[test]
+fn the_incident_with_a_preset_that_has_a_cap_is_none() {
+    let text = Scenario::text("incident").unwrap();
+    let with = |preset: &str| {
+        let line = format!("preset = \"{preset}\"\nconnect-timeout");
+        let scenario = Scenario::parse("changed", &text.replace("connect-timeout", &line)).unwrap();
+        reproduce(&scenario, 0).unwrap()
+    };
+    assert_eq!(with("apache-httpclient-4").failures(), 2);
+    assert_eq!(with("go-net-http").failures(), 0);
+}
+
+#[test]
 fn a_client_that_retries_masks_what_happened() {
     let scenario = shipped("retry-masks");
     let run = reproduce(&scenario, 0).unwrap();

@@ -1,0 +1,170 @@
+//! The story of each request, put together from what a pool reports.
+//!
+//! A pool's events name connections, not requests. But a pool works in the task of whoever sends,
+//! so what it reports there is about that task's request.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use halfopen_core::time::Instant;
+use halfopen_pool::event::{Event, Tally, Watch, What};
+use halfopen_pool::name::ConnectionId;
+use halfopen_pool::retry::Failure;
+use halfopen_sim::host::Host;
+
+use crate::reproduce::log::Log;
+use crate::reproduce::request::{Attempt, Outcome, Request};
+
+tokio::task_local! {
+    /// The place in the log of the request that the task sends.
+    static PLACE: usize;
+}
+
+/// What became of requests. Clones are the same accounts.
+#[derive(Clone)]
+pub(crate) struct Accounts {
+    host: Host,
+    requests: Log<Request>,
+    book: Arc<Mutex<Book>>,
+}
+
+#[derive(Default)]
+struct Book {
+    /// The client's end of the connection that was opened last, which the pool has not named yet:
+    /// it does so before anything else happens.
+    dialled: Option<SocketAddr>,
+    ends: BTreeMap<ConnectionId, SocketAddr>,
+    /// Which request is on which connection.
+    under_way: BTreeMap<ConnectionId, usize>,
+    tally: Tally,
+}
+
+impl Accounts {
+    /// Returns accounts of a pool on `host`, which are written into `requests`.
+    pub(crate) fn new(host: Host, requests: Log<Request>) -> Self {
+        Self { host, requests, book: Arc::default() }
+    }
+
+    /// Begins the account of a request, runs what sends it, and returns its place.
+    pub(crate) async fn of<F: Future>(
+        &self,
+        (burst, number): (u32, u32),
+        sending: F,
+    ) -> (usize, F::Output) {
+        let begun = self.host.now();
+        let attempts = Vec::with_capacity(1);
+        let place = self.requests.push(Request { number, burst, begun, attempts, over: false });
+        (place, PLACE.scope(place, sending).await)
+    }
+
+    /// Notes that a connection was opened whose end here is `local`.
+    pub(crate) fn dialled(&self, local: Option<SocketAddr>) {
+        self.lock().dialled = local;
+    }
+
+    /// Notes how a request ended: its last attempt, or one that had no connection.
+    pub(crate) fn close(&self, place: usize, outcome: Outcome) {
+        let now = self.host.now();
+        self.requests.change(place, |request| {
+            match (outcome, request.attempts.last_mut()) {
+                (Outcome::NoConnection(_), _) | (_, None) => request.attempts.push(Attempt {
+                    connection: None,
+                    idle: None,
+                    begun: now,
+                    ended: now,
+                    outcome,
+                }),
+                (_, Some(last)) => (last.ended, last.outcome) = (now, outcome),
+            }
+            request.over = true;
+        });
+    }
+
+    /// Returns what the pool did, counted.
+    pub(crate) fn tally(&self) -> Tally {
+        self.lock().tally.clone()
+    }
+
+    fn leased(&self, book: &mut Book, id: ConnectionId, attempt: Attempt) {
+        let Ok(place) = PLACE.try_with(|place| *place) else { return };
+        book.under_way.insert(id, place);
+        self.requests.change(place, |request| request.attempts.push(attempt));
+    }
+
+    fn died(&self, book: &mut Book, now: Instant, id: ConnectionId, outcome: Outcome) {
+        let Some(place) = book.under_way.remove(&id) else { return };
+        self.requests.change(place, |request| {
+            if let Some(last) = request.attempts.last_mut() {
+                (last.ended, last.outcome) = (now, outcome);
+            }
+        });
+    }
+
+    /// Notes that a connection had ended before its request was written, which took another.
+    fn stale(&self, book: &mut Book, id: ConnectionId) {
+        if let Some(place) = book.under_way.remove(&id) {
+            self.requests.change(place, |request| {
+                request.attempts.truncate(request.attempts.len().saturating_sub(1));
+            });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watch for Accounts {
+    fn see(&self, event: &Event) {
+        let now = self.host.now();
+        let mut book = self.lock();
+        let book = &mut *book;
+        book.tally.count(event);
+        match event.what {
+            What::Opened { id, .. } => {
+                let local = book.dialled.take();
+                book.ends.extend(local.map(|local| (id, local)));
+            }
+            What::Leased { id, reused_after, .. } => {
+                let connection = book.ends.get(&id).copied();
+                let idle = reused_after.map(|quiet| quiet.since_data);
+                let outcome = Outcome::Unfinished;
+                let attempt = Attempt { connection, idle, begun: now, ended: now, outcome };
+                self.leased(book, id, attempt);
+            }
+            What::Died { id, failure, .. } => {
+                self.died(book, now, id, outcome(failure));
+                book.ends.remove(&id);
+            }
+            What::Returned { id, .. } => {
+                book.under_way.remove(&id);
+            }
+            What::Discarded { id, .. } => {
+                book.under_way.remove(&id);
+                book.ends.remove(&id);
+            }
+            What::Ended { id, .. } => {
+                self.stale(book, id);
+                book.ends.remove(&id);
+            }
+            What::NotOpened { .. }
+            | What::Refused { .. }
+            | What::Retried { .. }
+            | What::GivenUp { .. }
+            | What::CapChanged { .. } => {}
+        }
+    }
+}
+
+pub(super) const fn outcome(failure: Failure) -> Outcome {
+    match failure {
+        Failure::Connect => Outcome::NoConnection(ErrorKind::Other),
+        Failure::Reset => Outcome::Broken(ErrorKind::ConnectionReset),
+        Failure::Closed => Outcome::Closed,
+        Failure::Silence => Outcome::GaveUp,
+        Failure::Truncated => Outcome::Broken(ErrorKind::UnexpectedEof),
+        Failure::Malformed => Outcome::Broken(ErrorKind::InvalidData),
+    }
+}

@@ -1,0 +1,111 @@
+//! The hops of a scenario's path, of which some are asked what they know when the run is over.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use halfopen_core::gateway::{Counters, Gateway};
+use halfopen_core::hop::{Command, Hop, Output, Side};
+use halfopen_core::link::Link;
+use halfopen_core::scenario::{Scenario, Station};
+use halfopen_core::time::Instant;
+use halfopen_core::wire::Packet;
+use halfopen_sim::world::World;
+
+use crate::reproduce::Error;
+
+/// What a gateway counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The gateway's name.
+    pub name: String,
+    /// What it counted, in the words of AWS's metrics.
+    pub counters: Counters,
+}
+
+/// The hops of a path that can be asked afterwards.
+#[derive(Debug, Default)]
+pub(super) struct Hops {
+    gateways: Vec<(String, Kept<Gateway>)>,
+}
+
+impl Hops {
+    /// Makes a hop for each station.
+    pub(super) fn make(
+        scenario: &Scenario,
+        world: &mut World,
+    ) -> Result<(Self, Vec<Box<dyn Hop>>), Error> {
+        let mut kept = Self::default();
+        let mut hops: Vec<Box<dyn Hop>> = Vec::new();
+        for station in &scenario.path {
+            let rng = world.fork_rng();
+            hops.push(match station {
+                Station::Link(link) => Box::new(Link::new(*link, rng)),
+                Station::Gateway(gateway) => {
+                    let number = u8::try_from(kept.gateways.len() + 1);
+                    let number = number.ok().filter(|&number| number < u8::MAX);
+                    let number = number.ok_or(Error::TooManyGateways)?;
+                    // RFC 5737, TEST-NET-3
+                    let external = IpAddr::V4(Ipv4Addr::new(203, 0, 113, number));
+                    let hop = Gateway::new(gateway.config(vec![external]), rng);
+                    let name = gateway.name.clone();
+                    let hop = hop.map_err(|error| Error::Gateway { name: name.clone(), error })?;
+                    let hop = Kept::new(hop);
+                    kept.gateways.push((name, hop.clone()));
+                    Box::new(hop)
+                }
+            });
+        }
+        Ok((kept, hops))
+    }
+
+    /// Returns what the gateways counted, in the order of the path.
+    pub(super) fn counted(&self) -> Vec<Counted> {
+        let counted = |(name, gateway): &(String, Kept<Gateway>)| Counted {
+            name: name.clone(),
+            counters: *gateway.lock().counters(),
+        };
+        self.gateways.iter().map(counted).collect()
+    }
+}
+
+/// A hop that is on a path and can still be asked.
+#[derive(Debug)]
+struct Kept<H>(Arc<Mutex<H>>);
+
+impl<H> Kept<H> {
+    fn new(hop: H) -> Self {
+        Self(Arc::new(Mutex::new(hop)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, H> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<H> Clone for Kept<H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<H: Hop> Hop for Kept<H> {
+    fn handle_packet(&mut self, now: Instant, side: Side, packet: Packet) {
+        self.lock().handle_packet(now, side, packet);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.lock().handle_timeout(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.lock().poll_output()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.lock().poll_timeout()
+    }
+
+    fn handle_command(&mut self, now: Instant, command: Command) {
+        self.lock().handle_command(now, command);
+    }
+}
