@@ -186,3 +186,50 @@ impl Tally {
         self.given_up.values().sum::<u64>() + self.refused
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_counts_what_users_saw_apart_from_what_was_mended() {
+        let id = ConnectionId(7);
+        let quiet = WireIdle::unprobed(Duration::from_mins(20));
+        let story = [
+            What::Opened { id, took: Duration::from_millis(2) },
+            What::Leased { id, reused_after: None, waited: Duration::ZERO },
+            What::Returned { id, hint: None },
+            What::Leased { id, reused_after: Some(quiet), waited: Duration::ZERO },
+            What::Died {
+                id,
+                failure: Failure::Reset,
+                quiet: Some(quiet),
+                processed: Processed::Maybe,
+            },
+            What::GivenUp { id: Some(id), why: Objection::MayBeProcessed },
+            What::Retried { id: Some(id), why: Permission::Key },
+            What::Discarded { id, quiet, why: Discard::SiblingDied },
+            What::Ended { id, quiet, reset: true },
+            What::Refused { waited: Duration::from_secs(1) },
+        ];
+        let mut tally = Tally::default();
+        for what in story {
+            let (at, path) = (Instant::EPOCH, PathName::to("http://payments.internal:8080"));
+            tally.count(&Event { at, path, what });
+        }
+        let expected = Tally {
+            opened: 1,
+            leased_new: 1,
+            leased_reused: 1,
+            refused: 1,
+            returned: 1,
+            discarded: BTreeMap::from([(Discard::SiblingDied, 1)]),
+            reset_idle: 1,
+            died_reused: BTreeMap::from([(Failure::Reset, 1)]),
+            retried: BTreeMap::from([(Permission::Key, 1)]),
+            given_up: BTreeMap::from([(Objection::MayBeProcessed, 1)]),
+            ..Tally::default()
+        };
+        assert_eq!((tally.failures(), tally), (2, expected));
+    }
+}

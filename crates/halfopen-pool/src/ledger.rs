@@ -122,11 +122,11 @@ impl Ledger {
         quiet: WireIdle,
         outcome: Outcome,
     ) -> Lesson {
-        let before = self.cap(now, path);
         let terms = self.terms();
         let page = self.page(path);
+        let before = page.cap(now, terms);
         let siblings = page.record(now, quiet, outcome, terms);
-        Lesson { before, after: self.cap(now, path), siblings }
+        Lesson { before, after: page.cap(now, terms), siblings }
     }
 
     /// Takes into account that the far end refused a connection: it is down or starting again, and
@@ -150,11 +150,7 @@ impl Ledger {
     /// Returns the cap in force on a path; [`Cap::NONE`] if nothing is known to be fatal.
     #[must_use]
     pub fn cap(&self, now: Timestamp, path: &PathName) -> Cap {
-        let terms = self.terms();
-        self.paths.get(path).map_or(Cap::NONE, |page| Cap {
-            packets: page.packets.cap(now, terms),
-            data: page.data.cap(now, terms),
-        })
+        self.paths.get(path).map_or(Cap::NONE, |page| page.cap(now, self.terms()))
     }
 
     /// Returns what is known of a path on one clock.
@@ -175,17 +171,18 @@ impl Ledger {
     /// Returns the page of a path as the one used last, and makes room for it if need be.
     fn page(&mut self, path: &PathName) -> &mut Page {
         self.uses += 1;
-        let used = self.uses;
-        if let Some(page) = self.paths.get(path) {
-            self.by_use.remove(&page.used);
-        } else if self.paths.len() >= self.config.paths_max.max(1)
+        let known = self.paths.get(path).and_then(|page| self.by_use.remove(&page.used));
+        let is_full = self.paths.len() >= self.config.paths_max.max(1);
+        if known.is_none()
+            && is_full
             && let Some((_, oldest)) = self.by_use.pop_first()
         {
             self.paths.remove(&oldest);
         }
-        self.by_use.insert(used, path.clone());
-        let page = self.paths.entry(path.clone()).or_default();
-        page.used = used;
+        let name = known.unwrap_or_else(|| path.clone());
+        let page = self.paths.entry(name.clone()).or_default();
+        page.used = self.uses;
+        self.by_use.insert(page.used, name);
         page
     }
 }
@@ -215,6 +212,10 @@ impl Page {
                 None
             }
         }
+    }
+
+    fn cap(&self, now: Timestamp, terms: Terms) -> Cap {
+        Cap { packets: self.packets.cap(now, terms), data: self.data.cap(now, terms) }
     }
 
     const fn on(&self, clock: Clock) -> &Knowledge {
