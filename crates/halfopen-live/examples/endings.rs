@@ -4,10 +4,10 @@
 //! cargo run -p halfopen-live --example endings -- python3 clients/trial/trial.py requests
 //! ```
 //!
-//! The command is run for each ending with a GET and a POST. It gets the method and a URL as further
-//! arguments, sends that method to `URL/first`, waits a second, sends it to `URL/second`, and exits
-//! with 0 if both were answered. The server is on loopback; it ends its first connection, serves
-//! every later one, and counts how often the second request comes.
+//! The command is run for each ending with a GET and a POST. It gets the method and a URL besides
+//! its own arguments, sends that method to `URL/first`, waits a second, sends it to `URL/second`,
+//! and exits with 0 if both were answered. The server is on loopback; it ends its first connection,
+//! serves every later one, and counts how often the second request comes.
 
 #![expect(clippy::print_stdout, reason = "it is what the example is for")]
 
