@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod billing;
+
 use std::path::PathBuf;
 
 use anstream::ColorChoice;
@@ -20,12 +22,14 @@ const HELP: &str = "\
 Examples:
   halfopen diagnose client.pcap    why did connections in this capture fail?
   halfopen reproduce               run the outage that this project started from
-  halfopen reproduce --list        what else can be run";
+  halfopen reproduce --list        what else can be run
+  halfopen billing payment --init  the payment module of the outage, on real sockets";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Diagnose(Diagnose),
     Reproduce(Reproduce),
+    Billing(billing::Billing),
 }
 
 /// Says why connections in a packet capture failed, and which frames show it.

@@ -7,6 +7,8 @@ use halfopen_capture::pcap;
 use halfopen_core::scenario::DocumentError;
 use halfopen_lab::reproduce;
 
+use crate::billing::BillingFailure;
+
 /// Why the command could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -36,6 +38,8 @@ pub(crate) enum Failure {
     Exists(PathBuf),
     #[error("cannot write `{}`: {error}", path.display())]
     Save { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Billing(#[from] BillingFailure),
 }
 
 impl Failure {
@@ -65,6 +69,7 @@ impl Failure {
                 "captures made by root belong to root: change their owner, or use sudo"
             }
             Self::StdinTwice => "it can be read once; write one of the captures to a file",
+            Self::Billing(failure) => return failure.hint(),
             Self::Capture { error, .. } => return hint_for_capture(error),
             Self::Link { .. } => {
                 "capture on an interface with IP packets, such as `tcpdump -i any`"

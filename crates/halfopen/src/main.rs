@@ -3,6 +3,7 @@
 //! It holds what only a command has: arguments, files, terminals and exit codes. What it says is
 //! worked out in the libraries.
 
+mod billing;
 mod cli;
 mod diagnose;
 mod failure;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::cli::{Cli, Verb};
+use crate::failure::Failure;
 
 /// What a verb found, as its exit code tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let outcome = match cli.verb {
         Verb::Diagnose(order) => diagnose::run(&order),
         Verb::Reproduce(order) => reproduce::run(&order),
+        Verb::Billing(order) => billing::run(&order).map_err(Failure::from),
     };
     match outcome {
         Ok(Outcome::Clear) => ExitCode::SUCCESS,

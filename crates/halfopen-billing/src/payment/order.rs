@@ -144,9 +144,8 @@ mod tests {
     use super::*;
 
     fn order(amount: &str, currency: &str, period: &str) -> Result<Order, InvalidOrder> {
-        let json = format!(
-            r#"{{"subscription":"s","period":"{period}","amount":{amount},"currency":"{currency}"}}"#
-        );
+        let price = format!(r#""amount":{amount},"currency":"{currency}""#);
+        let json = format!(r#"{{"subscription":"s","period":"{period}",{price}}}"#);
         Order::parse(json.as_bytes())
     }
 

@@ -1,0 +1,70 @@
+//! Opening what a command line names.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use halfopen_billing::storage::{Error, Sqlite};
+
+use super::failure::BillingFailure;
+use crate::Outcome;
+use crate::cli::billing::Database;
+use crate::failure::Failure;
+
+/// A database that is open.
+pub(super) enum Opened {
+    Sqlite(Sqlite),
+}
+
+/// Opens a database, whose transactions run on a thread of their own.
+pub(super) fn open(database: &Database) -> Result<Opened, BillingFailure> {
+    let opened = match database {
+        Database::File(path) => {
+            try_access(path)?;
+            Sqlite::open_on_thread(path).map(Opened::Sqlite)
+        }
+        Database::Server(_) => return Err(BillingFailure::Server(database.clone())),
+    };
+    opened.map_err(|error| failed(database, error))
+}
+
+pub(super) fn create(database: &Database) -> Result<Outcome, BillingFailure> {
+    let created = match database {
+        Database::File(path) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder {
+                std::fs::read_dir(folder).map_err(|error| Failure::open(folder, error))?;
+            }
+            Sqlite::init(path)
+        }
+        Database::Server(_) => return Err(BillingFailure::Server(database.clone())),
+    };
+    created.map_err(|error| failed(database, error))?;
+    Ok(Outcome::Clear)
+}
+
+pub(super) fn create_if_missing(database: &Database) -> Result<(), BillingFailure> {
+    match create(database) {
+        Ok(_) | Err(BillingFailure::File(Error::Present(_))) => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
+pub(super) fn failed(database: &Database, error: Error) -> BillingFailure {
+    if matches!(error, Error::Missing(_) | Error::Present(_)) {
+        return BillingFailure::File(error);
+    }
+    BillingFailure::Database { database: database.clone(), error }
+}
+
+/// SQLite says of whatever it cannot open that it cannot.
+fn try_access(path: &Path) -> Result<(), BillingFailure> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::IsADirectory => {
+            Err(Failure::Directory(path.to_owned()).into())
+        }
+        Err(error) => Err(BillingFailure::Access { path: path.to_owned(), error }),
+        Ok(_) => Ok(()),
+    }
+}

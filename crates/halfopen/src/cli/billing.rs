@@ -1,0 +1,274 @@
+//! The command line of `halfopen billing`.
+
+use core::convert::Infallible;
+use core::fmt;
+use core::str::FromStr;
+use core::time::Duration;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use halfopen_billing::calendar::Cadence;
+use halfopen_billing::money::Money;
+use halfopen_billing::payment::settings::{Hint, Settings, Slowness};
+use halfopen_billing::subscription::SubscriptionId;
+
+/// Runs the two services of the outage: a scheduler that charges subscriptions, and the payment
+/// module that it asks.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, after_help = BILLING_HELP)]
+pub(crate) struct Billing {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// How much to tell on standard error.
+    #[arg(long, global = true, value_enum, value_name = "LEVEL", default_value_t = Log::Info)]
+    pub(crate) log: Log,
+}
+
+const BILLING_HELP: &str = "\
+Examples:
+  halfopen billing init --database payments.db
+  halfopen billing payment --database payments.db
+  halfopen billing payments --database payments.db
+
+docs/billing.md says why each charge is made exactly once.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Init(Init),
+    Payment(Box<Payment>),
+    Payments(Payments),
+    Subscriptions(Subscriptions),
+    Charges(Charges),
+}
+
+/// Creates a database, for either service.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// A file.
+    #[arg(long, value_name = "DATABASE", default_value = "billing.db")]
+    pub(crate) database: Database,
+}
+
+/// Runs the payment module: an HTTP service that charges once for each idempotency key.
+#[derive(Debug, Args)]
+#[command(after_help = PAYMENT_HELP)]
+pub(crate) struct Payment {
+    /// Where to listen. Port 0 is any that is free; the address is printed.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: String,
+    /// A file.
+    #[arg(long, value_name = "DATABASE", default_value = "payments.db")]
+    pub(crate) database: Database,
+    /// Create the database if there is none.
+    #[arg(long)]
+    pub(crate) init: bool,
+    /// How long a connection may idle until it is closed.
+    #[arg(long, value_name = "TIME|never", default_value = "never")]
+    pub(crate) keep_alive: Patience,
+    /// What the `Keep-Alive` header of answers says, such as timeout=60 or timeout=60,max=100; it
+    /// binds nobody.
+    #[arg(long, value_name = "HINT")]
+    pub(crate) hint: Option<Hint>,
+    /// Close a connection after so many requests.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) requests_per_connection: Option<u64>,
+    /// How long the head of a request may take.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) head_timeout: Duration,
+    /// How long the body of a request, or taking its answer, may take.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) body_timeout: Duration,
+    /// The longest body of a request.
+    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().body_max)]
+    pub(crate) body_max: usize,
+    /// How many connections are open at one time; others wait.
+    #[arg(long, value_name = "N", default_value_t = Settings::default().connections_max)]
+    pub(crate) connections_max: usize,
+    /// How long requests may go on after SIGTERM or Ctrl-C; a second one ends at once.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) drain_timeout: Duration,
+    /// Take so long before a payment is written: 2s, 200ms..2s, 10%:2s.
+    #[arg(long, value_name = "SLOWNESS")]
+    pub(crate) slow_work: Option<Slowness>,
+    /// Take so long after a payment is written, before it is answered.
+    #[arg(long, value_name = "SLOWNESS")]
+    pub(crate) slow_answers: Option<Slowness>,
+    /// Decline amounts that end in these digits.
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) decline: Option<u64>,
+    /// Where the chance of slowness comes from.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+const PAYMENT_HELP: &str = "\
+Examples:
+  halfopen billing payment --init
+  halfopen billing payment --listen 127.0.0.1:0 --keep-alive 180s --hint timeout=175
+  halfopen billing payment --slow-answers 10%:200ms..2s --decline 13
+
+  curl -i http://127.0.0.1:8080/payments -H 'Idempotency-Key: c17:2026-01' \\
+    -H 'Content-Type: application/json' \\
+    -d '{\"subscription\":\"c17\",\"period\":\"2026-01\",\"amount\":990,\"currency\":\"EUR\"}'
+
+Exit code: 0 it was asked to end and did in good order, 1 it cut requests off, 2 failed.
+Whatever ends it, no payment that was answered is lost.";
+
+/// Says how often each period of each subscription was charged by the payment module.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code: 0 each was charged once, 1 some more often, 2 failed.")]
+pub(crate) struct Payments {
+    /// The database of the payment module.
+    #[arg(long, value_name = "DATABASE", default_value = "payments.db")]
+    pub(crate) database: Database,
+    /// Print for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Adds and lists who is charged, how much and when.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, after_help = SUBSCRIPTIONS_HELP)]
+pub(crate) struct Subscriptions {
+    #[command(subcommand)]
+    pub(crate) verb: SubscriptionsVerb,
+}
+
+const SUBSCRIPTIONS_HELP: &str = "\
+Examples:
+  halfopen billing subscriptions add customer-17 --price '9.90 EUR' --from 2026-01-31
+  halfopen billing subscriptions import customers.jsonl
+  halfopen billing subscriptions list
+
+A line of a list to import:
+  {\"id\":\"customer-17\",\"amount\":990,\"currency\":\"EUR\",\"cadence\":\"monthly\",
+   \"from\":\"2026-01-31\",\"zone\":\"Europe/Berlin\"}   (on one line)";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubscriptionsVerb {
+    /// Add one.
+    Add(Add),
+    /// Add those of a list, one JSON object a line: all of them or none.
+    Import {
+        /// The list; `-` is standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The database of the scheduler.
+        #[arg(long, value_name = "DATABASE", default_value = "billing.db")]
+        database: Database,
+    },
+    /// List them all.
+    List {
+        /// The database of the scheduler.
+        #[arg(long, value_name = "DATABASE", default_value = "billing.db")]
+        database: Database,
+        /// Print for programs, one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// What it is called: letters, digits, `.`, `_` and `-`.
+    #[arg(value_name = "ID")]
+    pub(crate) id: SubscriptionId,
+    /// What a period costs, such as "9.90 EUR".
+    #[arg(long, value_name = "MONEY")]
+    pub(crate) price: Money,
+    /// How often it is due: monthly, yearly, or such as "every 20m".
+    #[arg(long, value_name = "CADENCE", default_value = "monthly")]
+    pub(crate) cadence: Cadence,
+    /// When it is first due, such as 2026-01-31 or 2026-01-31T09:00; now if not given.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// The time zone in which it is due.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub(crate) zone: String,
+    /// The database of the scheduler.
+    #[arg(long, value_name = "DATABASE", default_value = "billing.db")]
+    pub(crate) database: Database,
+}
+
+/// Lists what the scheduler asked for, and what came of it.
+#[derive(Debug, Args)]
+pub(crate) struct Charges {
+    /// The database of the scheduler.
+    #[arg(long, value_name = "DATABASE", default_value = "billing.db")]
+    pub(crate) database: Database,
+    /// Print for programs, one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where a service keeps what it must not forget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Database {
+    File(PathBuf),
+    Server(String),
+}
+
+impl FromStr for Database {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let is_url = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+        Ok(if is_url { Self::Server(text.to_owned()) } else { Self::File(text.into()) })
+    }
+}
+
+impl fmt::Display for Database {
+    /// Leaves a password out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Server(url) => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+                let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+                write!(f, "{scheme}://{rest}")
+            }
+        }
+    }
+}
+
+/// A time, or no end to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Patience(pub(crate) Option<Duration>);
+
+impl FromStr for Patience {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "never" { Ok(Self(None)) } else { duration(text).map(|time| Self(Some(time))) }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time.is_zero() { Err("no time at all serves nobody".to_owned()) } else { Ok(time) }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Log {
+    /// Nothing.
+    Off,
+    /// What needs an operator.
+    Error,
+    /// What a colleague would want to know.
+    Info,
+    /// Each connection too.
+    Debug,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_shown_to_nobody() {
+        let of = |text: &str| text.parse::<Database>().unwrap().to_string();
+        assert_eq!(of("postgres://me:se@cret@db/billing"), "postgres://db/billing");
+        assert_eq!(of("postgresql://db/billing"), "postgresql://db/billing");
+        assert_eq!(of("some/billing.db"), "some/billing.db");
+    }
+}

@@ -1,0 +1,7 @@
+//! The two services as their users run them: programs, sockets, files and signals.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod bad_input;
+mod payment;
+mod service;
