@@ -25,8 +25,6 @@ use knowledge::{Knowledge, Terms};
 #[cfg(test)]
 mod tests;
 
-pub use text::TEXT_MAX;
-
 /// What is known of paths.
 #[derive(Clone, Debug)]
 pub struct Ledger {

@@ -11,8 +11,9 @@
 //! pause that is *trusted* by configuration is used although none as long was survived.
 //!
 //! **A far end's timer** shows itself by ending idle connections, which harms nobody. One such end
-//! may be a restart and teaches nothing; two after the same pause are a timer, whose length is then
-//! known, and the cap lies below it by the lower margin alone.
+//! may be a restart and teaches nothing; two after the same pause, and none as long survived between
+//! them, are a timer, whose length is then known, and the cap lies below it by the lower margin
+//! alone.
 //!
 //! **A doubtful death** is one that the pause does not explain: a longer one was survived, or it
 //! was so short that it is trusted. A server that started again kills connections whatever their
@@ -101,6 +102,7 @@ impl Knowledge {
             self.relapses = 0;
         }
         self.suspicion = self.suspicion.filter(|suspicion| pause < suspicion.pause);
+        self.ended = self.ended.filter(|ended| pause < ended.pause);
     }
 
     /// Takes into account that a connection did not work after a pause, and tells whether the pause

@@ -156,6 +156,9 @@ fn one_end_of_an_idle_connection_teaches_nothing_and_two_alike_a_timer() {
     assert_eq!(story.cap(1), None);
     story.tell(5, 61, Outcome::ClosedIdle);
     assert_eq!(story.cap(6), None, "they went quiet together");
+    story.tell(200, 90, Outcome::Survived);
+    story.tell(210, 60, Outcome::ClosedIdle);
+    assert_eq!(story.cap(211), None, "a longer pause was survived since");
     story.tell(300, 60, Outcome::ClosedIdle);
     assert_eq!(story.cap(301), Some(Duration::from_millis(52_500)));
     assert_eq!(story.ledger.cap(at(301), &story.path).packets, None, "a FIN is not a box's");

@@ -19,8 +19,8 @@ const FORMAT: u32 = 1;
 const PAUSE_MAX: Duration = Duration::from_hours(365 * 24);
 /// No name is longer than this, in bytes.
 const NAME_MAX: usize = 2_048;
-/// The longest text that is read as a ledger, in bytes.
-pub const TEXT_MAX: usize = 64 << 20;
+/// No text is longer than this, in bytes.
+const TEXT_MAX: usize = 64 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
