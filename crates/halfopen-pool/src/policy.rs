@@ -3,6 +3,8 @@
 //! A policy is data: every client library that [`clients/`](../../../clients) describes is one, so
 //! that they can be compared on the same path.
 
+pub use halfopen_core::client::{Hint, Limits, Notice, Order, Resend, Timeouts};
+
 use halfopen_core::tcp::Keepalive;
 use halfopen_core::time::Duration;
 
@@ -115,26 +117,6 @@ pub struct Keep {
     pub notice: Notice,
 }
 
-/// What a `Keep-Alive: timeout=` hint of the server means to a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// Nothing.
-    Ignored,
-    /// It takes the place of the client's own limit.
-    Heeded {
-        /// How much earlier than the hint the client closes.
-        margin: Duration,
-        /// The longest time that a hint can ask for; `None` is any.
-        max: Option<Duration>,
-    },
-    /// It shortens the client's own limit and never prolongs it; a client without a limit of its
-    /// own ignores it.
-    Shortens {
-        /// How much earlier than the hint the client closes.
-        margin: Duration,
-    },
-}
-
 /// How old a connection may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
@@ -143,53 +125,6 @@ pub struct Lifetime {
     /// By how much, at most and by chance, it is closed sooner, so that connections that were
     /// opened together do not end together.
     pub jitter: Duration,
-}
-
-/// Which of several idle connections is taken first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// The one used last.
-    Lifo,
-    /// The one idle longest.
-    Fifo,
-}
-
-/// How a FIN or a reset that came while a connection was idle is noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// At once: something reads from idle connections.
-    AtOnce,
-    /// When the connection is taken, by a look at what has arrived, if it was idle for this long.
-    WhenTaken {
-        /// A connection that was idle for less is taken unseen.
-        after: Duration,
-    },
-    /// Not before a request fails.
-    Never,
-}
-
-/// How many connections there may be. `None` is any number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// To one destination, in use or idle.
-    pub per_host: Option<u32>,
-    /// In all, in use or idle.
-    pub total: Option<u32>,
-    /// Idle ones to one destination.
-    pub idle_per_host: Option<u32>,
-    /// Idle ones in all.
-    pub idle_total: Option<u32>,
-}
-
-/// A client's patience. `None` is without end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For a connection to be there.
-    pub connect: Option<Duration>,
-    /// For the response to begin, and between two pieces of it.
-    pub read: Option<Duration>,
-    /// For a turn, when there may be no more connections.
-    pub lease: Option<Duration>,
 }
 
 /// What a client sends again after a failure, on a connection that is new.
@@ -203,21 +138,4 @@ pub struct Retry {
     pub written: Resend,
     /// Whether an `Idempotency-Key` makes any request one that may go out again.
     pub heeds_key: bool,
-}
-
-/// Which requests go out again although the server may have had them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resend {
-    /// None: only what was never written.
-    None,
-    /// GET and HEAD.
-    GetAndHead,
-    /// The safe methods of RFC 9110 section 9.2.1: GET, HEAD, OPTIONS, TRACE.
-    Safe,
-    /// The idempotent methods of RFC 9110 section 9.2.2: the safe ones, PUT, DELETE.
-    Idempotent,
-    /// Requests without a body.
-    WithoutBody,
-    /// All, also POST: what doubles payments.
-    All,
 }

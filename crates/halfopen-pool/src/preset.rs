@@ -3,12 +3,10 @@
 //! What a description says and a [`Policy`] cannot stands in the client's file under `differs` and
 //! `unmodelled`.
 
-use halfopen_core::client::{self, Behaviour, Client};
+use halfopen_core::client::{Behaviour, Client};
 use halfopen_core::time::Duration;
 
-use crate::policy::{
-    Hint, Keep, Lifetime, Limits, Notice, Order, Policy, Resend, Retry, Reuse, Timeouts,
-};
+use crate::policy::{Keep, Lifetime, Policy, Retry, Reuse};
 
 impl From<&Client> for Policy {
     /// Behaves as the newest version that the description covers.
@@ -20,72 +18,36 @@ impl From<&Client> for Policy {
 impl From<&Behaviour> for Policy {
     /// Behaves so, and learns nothing.
     fn from(behaviour: &Behaviour) -> Self {
+        let keep = Keep {
+            idle_max: behaviour.idle_max,
+            hint: behaviour.hint,
+            lifetime: behaviour.lifetime.map(|max| Lifetime { max, jitter: Duration::ZERO }),
+            order: behaviour.order,
+            notice: behaviour.notice,
+        };
+        let retry = behaviour.retry;
         Self {
-            reuse: reuse(behaviour),
-            limits: limits(behaviour.limits),
-            timeouts: timeouts(behaviour.timeouts),
+            reuse: if behaviour.reuse { Reuse::Kept(keep) } else { Reuse::Never },
+            limits: behaviour.limits,
+            timeouts: behaviour.timeouts,
             keepalive: behaviour.keepalive,
             user_timeout: behaviour.user_timeout,
-            retry: retry(behaviour.retry),
+            retry: Retry {
+                // As often as it takes ends when the idle connections do: it is said only of those.
+                attempts: retry.attempts.unwrap_or(u32::MAX),
+                reused_only: retry.reused_only,
+                written: retry.written,
+                heeds_key: retry.heeds_key,
+            },
             learns: false,
         }
-    }
-}
-
-fn reuse(behaviour: &Behaviour) -> Reuse {
-    if !behaviour.reuse {
-        return Reuse::Never;
-    }
-    Reuse::Kept(Keep {
-        idle_max: behaviour.idle_max,
-        hint: match behaviour.hint {
-            client::Hint::Ignored => Hint::Ignored,
-            client::Hint::Heeded { margin, max } => Hint::Heeded { margin, max },
-            client::Hint::Shortens { margin } => Hint::Shortens { margin },
-        },
-        lifetime: behaviour.lifetime.map(|max| Lifetime { max, jitter: Duration::ZERO }),
-        order: match behaviour.order {
-            client::Order::Lifo => Order::Lifo,
-            client::Order::Fifo => Order::Fifo,
-        },
-        notice: match behaviour.notice {
-            client::Notice::AtOnce => Notice::AtOnce,
-            client::Notice::WhenTaken(after) => Notice::WhenTaken { after },
-            client::Notice::Never => Notice::Never,
-        },
-    })
-}
-
-fn limits(limits: client::Limits) -> Limits {
-    let client::Limits { per_host, total, idle_per_host, idle_total } = limits;
-    Limits { per_host, total, idle_per_host, idle_total }
-}
-
-fn timeouts(timeouts: client::Timeouts) -> Timeouts {
-    let client::Timeouts { connect, read, lease } = timeouts;
-    Timeouts { connect, read, lease }
-}
-
-fn retry(retry: client::Retry) -> Retry {
-    Retry {
-        // As often as it takes ends when the idle connections do: it is said only of those.
-        attempts: retry.attempts.unwrap_or(u32::MAX),
-        reused_only: retry.reused_only,
-        written: match retry.written {
-            client::Resend::None => Resend::None,
-            client::Resend::GetAndHead => Resend::GetAndHead,
-            client::Resend::Safe => Resend::Safe,
-            client::Resend::Idempotent => Resend::Idempotent,
-            client::Resend::WithoutBody => Resend::WithoutBody,
-            client::Resend::All => Resend::All,
-        },
-        heeds_key: retry.heeds_key,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Notice;
 
     fn policy(name: &str) -> Policy {
         Policy::from(&Client::shipped(name).expect(name))

@@ -96,8 +96,8 @@ fn less(margin: Duration) -> String {
 fn notice(notice: Notice) -> String {
     match notice {
         Notice::AtOnce => "at once".to_owned(),
-        Notice::WhenTaken(Duration::ZERO) => "when taken".to_owned(),
-        Notice::WhenTaken(after) => format!("when taken, after {} idle", time(after)),
+        Notice::WhenTaken { after: Duration::ZERO } => "when taken".to_owned(),
+        Notice::WhenTaken { after } => format!("when taken, after {} idle", time(after)),
         Notice::Never => "never".to_owned(),
     }
 }

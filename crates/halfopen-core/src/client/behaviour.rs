@@ -70,18 +70,22 @@ pub enum Order {
 
 /// How a FIN or a reset that came while a connection was idle is noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Notice {
     /// At once: something reads from idle connections.
     AtOnce,
     /// When the connection is taken, by a look at what has arrived, if it was idle for this long.
-    WhenTaken(#[serde(deserialize_with = "quantity::duration")] Duration),
+    WhenTaken {
+        /// A connection that was idle for less is taken unseen.
+        #[serde(deserialize_with = "quantity::duration")]
+        after: Duration,
+    },
     /// Not before a request fails.
     Never,
 }
 
 /// How many connections there may be. `None` is any number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// To one destination, in use or idle.
     pub per_host: Option<u32>,
@@ -94,7 +98,7 @@ pub struct Limits {
 }
 
 /// A client's patience. `None` is without end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeouts {
     /// For a connection to be there.
     pub connect: Option<Duration>,
@@ -131,6 +135,6 @@ pub enum Resend {
     Idempotent,
     /// Requests without a body.
     WithoutBody,
-    /// All, also POST.
+    /// All, also POST: what doubles payments.
     All,
 }

@@ -63,7 +63,7 @@ fn the_client_of_the_incident_keeps_for_ever_and_looks_after_two_seconds() {
     let client = shipped("apache-httpclient-4").behaviour;
     assert_eq!(client.idle_max, None);
     assert_eq!(client.hint, Hint::Heeded { margin: Duration::ZERO, max: None });
-    assert_eq!(client.notice, Notice::WhenTaken(Duration::from_secs(2)));
+    assert_eq!(client.notice, Notice::WhenTaken { after: Duration::from_secs(2) });
     assert_eq!(client.retry.written, Resend::WithoutBody);
     assert_eq!(client.limits.per_host, Some(2));
 }
