@@ -5,6 +5,7 @@ mod failure;
 mod log;
 mod payment;
 mod payments;
+mod scheduler;
 mod signal;
 mod subscriptions;
 
@@ -19,6 +20,7 @@ pub(crate) fn run(order: &Billing) -> Result<Outcome, BillingFailure> {
     let runtime = runtime()?;
     match &order.verb {
         Verb::Init(order) => database::create(&order.database),
+        Verb::Scheduler(order) => runtime.block_on(scheduler::run(order)),
         Verb::Payment(order) => runtime.block_on(payment::run(order)),
         Verb::Payments(order) => runtime.block_on(payments::run(order)),
         Verb::Subscriptions(order) => runtime.block_on(subscriptions::run(order)),

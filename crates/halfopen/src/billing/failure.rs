@@ -4,7 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use halfopen_billing::payment::settings::InvalidSettings;
-use halfopen_billing::{calendar, storage, subscription};
+use halfopen_billing::{calendar, scheduler, storage, subscription};
+use halfopen_core::client::Client;
+use halfopen_pool::client::BuildError;
+use jiff::Timestamp;
 
 use crate::cli::billing::Database;
 use crate::failure::Failure;
@@ -26,6 +29,16 @@ pub(crate) enum BillingFailure {
     Listen { address: String, error: io::Error },
     #[error("{0}")]
     Settings(#[from] InvalidSettings),
+    #[error("{0}")]
+    Scheduler(#[from] scheduler::InvalidConfig),
+    #[error("another scheduler is at work: {scheduler}, until {until} unless it takes longer")]
+    Busy { scheduler: String, until: Timestamp },
+    #[error("{0}")]
+    Pool(#[from] BuildError),
+    #[error("there is no client `{0}`")]
+    Client(String),
+    #[error("cannot write `{}`: {error}", path.display())]
+    WireLog { path: PathBuf, error: io::Error },
     #[error("{0}")]
     Calendar(#[from] calendar::Error),
     #[error("{0}")]
@@ -57,6 +70,10 @@ impl BillingFailure {
                 "whoever runs the service must own the database, and be able to write beside it"
                     .to_owned(),
             ),
+            Self::Client(_) => {
+                let names: Vec<&str> = Client::names().collect();
+                Some(format!("these ship: {}", names.join(", ")))
+            }
             Self::Listen { error, .. } => hint_for_address(error.kind()).map(str::to_owned),
             Self::Output(failure) => failure.hint(),
             Self::Runtime(_)
@@ -64,6 +81,10 @@ impl BillingFailure {
             | Self::Database { .. }
             | Self::Server(_)
             | Self::Settings(_)
+            | Self::Scheduler(_)
+            | Self::Busy { .. }
+            | Self::Pool(_)
+            | Self::WireLog { .. }
             | Self::Calendar(_)
             | Self::Subscription(_)
             | Self::Time(_)

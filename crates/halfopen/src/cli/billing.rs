@@ -11,6 +11,7 @@ use halfopen_billing::calendar::Cadence;
 use halfopen_billing::money::Money;
 use halfopen_billing::payment::settings::{Hint, Settings, Slowness};
 use halfopen_billing::subscription::SubscriptionId;
+use http::Uri;
 
 /// Runs the two services of the outage: a scheduler that charges subscriptions, and the payment
 /// module that it asks.
@@ -26,15 +27,18 @@ pub(crate) struct Billing {
 
 const BILLING_HELP: &str = "\
 Examples:
-  halfopen billing init --database payments.db
-  halfopen billing payment --database payments.db
-  halfopen billing payments --database payments.db
+  halfopen billing payment --init &
+  halfopen billing init
+  halfopen billing subscriptions add c17 --price '9.90 EUR'
+  halfopen billing scheduler --once
+  halfopen billing payments
 
 docs/billing.md says why each charge is made exactly once.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Init(Init),
+    Scheduler(Box<Scheduler>),
     Payment(Box<Payment>),
     Payments(Payments),
     Subscriptions(Subscriptions),
@@ -113,6 +117,72 @@ Examples:
 
 Exit code: 0 it was asked to end and did in good order, 1 it cut requests off, 2 failed.
 Whatever ends it, no payment that was answered is lost.";
+
+/// Runs the scheduler: charges the subscriptions that are due, each period exactly once.
+#[derive(Debug, Args)]
+#[command(after_help = SCHEDULER_HELP)]
+pub(crate) struct Scheduler {
+    /// The payment module: http://host:port, for its /payments, or a whole URL.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub(crate) to: Uri,
+    /// The database with the subscriptions.
+    #[arg(long, value_name = "DATABASE", default_value = "billing.db")]
+    pub(crate) database: Database,
+    /// Run once, now, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// When to run: minute, hour, day, month, day of the week.
+    #[arg(long, value_name = "LINE", default_value = "*/20 * * * *")]
+    pub(crate) cron: String,
+    /// The time zone of that, by its IANA name.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub(crate) zone: String,
+    /// How many charges are under way at the same time.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) parallel: u32,
+    /// How many charges a run makes at most.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) batch: u32,
+    /// How long a charge may take until its outcome is unknown and it is asked for again.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) patience: Duration,
+    /// For how long a charge is left to a scheduler that says nothing more.
+    #[arg(long, value_name = "TIME", default_value = "2min", value_parser = duration)]
+    pub(crate) lease: Duration,
+    /// After how long a charge with an unknown outcome is asked for again; twice that the next
+    /// time, and so on.
+    #[arg(long, value_name = "TIME", default_value = "1min", value_parser = duration)]
+    pub(crate) again: Duration,
+    /// The longest pause before a charge is asked for again.
+    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = duration)]
+    pub(crate) again_most: Duration,
+    /// What the scheduler is called; the same after a restart.
+    #[arg(long, value_name = "NAME", default_value = "scheduler")]
+    pub(crate) name: String,
+    /// Keep connections as this client does, such as apache-httpclient-4.
+    #[arg(long, value_name = "CLIENT")]
+    pub(crate) client: Option<String>,
+    /// Keep idle connections for so long at most.
+    #[arg(long, value_name = "TIME|never")]
+    pub(crate) idle_max: Option<Patience>,
+    /// Keep what was learnt of paths in this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger: Option<PathBuf>,
+    /// Write what goes over the wire to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) wire_log: Option<PathBuf>,
+}
+
+const SCHEDULER_HELP: &str = "\
+Examples:
+  halfopen billing init
+  halfopen billing subscriptions add c17 --price '9.90 EUR' --cadence 'every 20m'
+  halfopen billing scheduler --once
+  halfopen billing scheduler --to http://payment:8080 --cron '*/20 * * * *' --zone Europe/Berlin
+  halfopen billing scheduler --client apache-httpclient-4 --idle-max never --wire-log wire.log
+
+Exit code: 0 all that was asked for was paid, 1 something was refused or is to be asked for again,
+2 failed. It may be ended at any instant: it goes on where it was.";
 
 /// Says how often each period of each subscription was charged by the payment module.
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use super::service::{Payment, ask, order, pay, run, stdout};
 
 /// Asserts that the command fails, says why, and prints nothing that could be taken for data.
 #[track_caller]
-fn assert_fails(folder: &Path, args: &[&str], why: &[&str]) {
+pub(super) fn assert_fails(folder: &Path, args: &[&str], why: &[&str]) {
     let output = run(folder, args);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{stderr}");

@@ -4,4 +4,5 @@
 
 mod bad_input;
 mod payment;
+mod scheduler;
 mod service;

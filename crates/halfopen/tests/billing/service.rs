@@ -61,8 +61,7 @@ impl Payment {
     }
 
     pub(super) fn signal(&self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        terminate(&self.child);
     }
 }
 
@@ -71,6 +70,12 @@ impl Drop for Payment {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Asks a program to end: SIGTERM.
+pub(super) fn terminate(child: &Child) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
 }
 
 /// Pays on a new connection and returns the status of the answer.
