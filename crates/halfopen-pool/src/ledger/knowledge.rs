@@ -7,18 +7,18 @@
 //! **After a death** the cap lies where pauses were *survived*, not just below the one that was
 //! fatal: the limit may be anywhere between the two. Two margins go with it. Above what survived, a
 //! sixty-fourth and at most a second, since traffic on a schedule is never exactly on time. Below
-//! what was fatal, an eighth and at least a second: a request takes time to reach whoever forgets. A
-//! pause that is *trusted* by configuration is used although none as long was survived.
+//! what was fatal, an eighth and at least a second: a request takes time to reach whoever forgets.
+//! A pause that is *trusted* by configuration is used although none as long was survived.
 //!
 //! **A far end's timer** shows itself by ending idle connections, which harms nobody. One such end
-//! may be a restart and teaches nothing; two after the same pause, and none as long survived between
-//! them, are a timer, whose length is then known, and the cap lies below it by the lower margin
-//! alone.
+//! may be a restart and teaches nothing; two after the same pause (to a sixty-fourth and at least a
+//! second), and none as long survived between them, are a timer, whose length is then known, and
+//! the cap lies below it by the lower margin alone.
 //!
 //! **A doubtful death** is one that the pause does not explain: a longer one was survived, or it
 //! was so short that it is trusted. A server that started again kills connections whatever their
-//! pause, and a lost packet looks like a box that forgets. It is a *suspicion*: it puts the cap below
-//! its pause, but only for a hundred times as long, so that it costs no more than a hundred
+//! pause, and a lost packet looks like a box that forgets. It is a *suspicion*: it puts the cap
+//! below its pause, but only for a hundred times as long, so that it costs no more than a hundred
 //! connections opened in vain. A second one, when the first had run out and no pause as long was
 //! survived since, is no accident: the path has changed, and it counts like any death.
 //!
@@ -139,7 +139,7 @@ impl Knowledge {
             return;
         }
         self.ended = Some(Ended { pause, at: now });
-        let tolerance = margin(pause);
+        let tolerance = (pause / 64).max(Duration::from_secs(1));
         let is_news = self.died_in_force(now, terms).is_none_or(|died| pause < died);
         if first.pause.abs_diff(pause) <= tolerance && is_news {
             self.learn(now, pause.min(first.pause), true);
