@@ -6,3 +6,4 @@
 pub mod connect;
 pub mod policy;
 pub mod reproduce;
+pub mod traffic;
