@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 
 use crate::money::Money;
@@ -26,6 +27,7 @@ use crate::subscription::{Charge, Outcome, Subscription, SubscriptionId};
 
 mod book;
 mod decode;
+mod postgres;
 mod sql;
 mod sqlite;
 mod steps;
@@ -247,6 +249,3 @@ pub enum Error {
     #[error("the database failed: {0}")]
     Failed(String),
 }
-
-#[cfg(test)]
-mod tests;

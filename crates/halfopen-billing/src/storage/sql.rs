@@ -85,10 +85,20 @@ pub(super) const RELEASE: &str =
 pub(super) const COUNT_DUE: &str = "
     SELECT count(*) FROM subscription WHERE wake <= $1 AND held_until <= $2 AND attempts >= $3";
 
-pub(super) const FIND: &str = "
+macro_rules! find {
+    () => {
+        "
     SELECT id, amount, currency, cadence, anchor, zone, period FROM subscription
     WHERE wake <= $1 AND held_until <= $2 AND attempts >= $3
-    ORDER BY wake, id LIMIT 1";
+    ORDER BY wake, id LIMIT 1"
+    };
+}
+
+/// Finds what has been due for longest, where one transaction at a time writes.
+pub(super) const FIND: &str = find!();
+
+/// Finds what has been due for longest of that which no other transaction has locked.
+pub(super) const FIND_AND_LOCK: &str = concat!(find!(), " FOR UPDATE SKIP LOCKED");
 
 pub(super) const HOLD: &str = "
     UPDATE subscription SET holder = $1, held_until = $2, attempts = attempts + 1 WHERE id = $3";

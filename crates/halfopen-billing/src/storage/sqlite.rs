@@ -167,6 +167,8 @@ impl Inside<'_> {
 }
 
 impl Statements for Inside<'_> {
+    const FIND: &'static str = super::sql::FIND;
+
     fn change(
         &mut self,
         sql: &'static str,

@@ -30,6 +30,9 @@ fn optional(text: Option<&String>) -> Value {
 
 /// A transaction that is under way.
 pub(super) trait Statements {
+    /// [`sql::FIND`], or what does the same where several transactions write at the same time.
+    const FIND: &'static str;
+
     /// Runs a statement and returns how many rows it changed.
     fn change(
         &mut self,
@@ -83,14 +86,14 @@ pub(super) async fn begin(statements: &mut impl Statements, run: Begin) -> Resul
     Ok(Begun::Run { due, resumed })
 }
 
-pub(super) async fn claim(
-    statements: &mut impl Statements,
+pub(super) async fn claim<S: Statements>(
+    statements: &mut S,
     claim: Claim,
 ) -> Result<Option<Charge>, Error> {
     let Claim { scheduler, due_by, now, until, scope } = claim;
     let (now, until) = (micros(now), micros(until));
     let values = vec![micros(due_by).into(), now.into(), attempts_min(scope).into()];
-    let Some(found) = statements.rows(sql::FIND, values, decode::found).await?.pop() else {
+    let Some(found) = statements.rows(S::FIND, values, decode::found).await?.pop() else {
         return Ok(None);
     };
     let values = vec![text(&scheduler), until.into(), text(&found.subscription)];

@@ -1,11 +1,15 @@
 //! What every storage must do: one suite, run against each.
 
-use core::time::Duration;
+use std::time::Duration;
 
+use halfopen_billing::calendar::{Cadence, Schedule};
+use halfopen_billing::storage::{
+    Begin, Begun, Claim, Entry, Error, Postgres, Scope, Settled, Sqlite, Standing, State, Storage,
+};
+use halfopen_billing::subscription::{self, Charge, Outcome, Subscription};
 use jiff::{SignedDuration, Timestamp};
 
-use super::*;
-use crate::calendar::{Cadence, Schedule};
+use crate::server::Server;
 
 /// Runs every case against storages that `$open` returns one by one.
 macro_rules! suite {
@@ -49,6 +53,13 @@ suite!(sqlite_on_a_thread, async {
     let file = folder.path().join("billing.db");
     Sqlite::init(&file).unwrap();
     (Sqlite::open_on_thread(&file).unwrap(), folder)
+});
+
+suite!(postgres, async {
+    let server = Server::shared();
+    let address = server.create_database().await;
+    Postgres::init(&address).await.unwrap();
+    (Postgres::open(&address).await.unwrap(), server)
 });
 
 const DAY: i64 = 24 * 60 * 60;
@@ -102,7 +113,7 @@ async fn states(storage: &impl Storage) -> Vec<(String, State)> {
 }
 
 fn key(entry: &Entry) -> String {
-    crate::subscription::key(&entry.subscription, &entry.name)
+    subscription::key(&entry.subscription, &entry.name)
 }
 
 async fn nothing_is_claimed_before_it_is_due(storage: &impl Storage) {
