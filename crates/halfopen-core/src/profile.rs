@@ -4,8 +4,10 @@
 //! sure it is. A value that nothing confirms may stand in one, as [`Confidence::Unconfirmed`], and
 //! is to be shown so. A profile says how a product behaves by default, not how somebody's is set.
 
+mod balancer;
 mod document;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Deserialize;
@@ -13,14 +15,17 @@ use serde::Deserialize;
 pub use crate::document::DocumentError;
 pub use crate::fact::{Confidence, Fact, Source};
 
+use crate::balancer::BalancerConfig;
 use crate::document::{read, shipped};
-use crate::fact::{facts, sources};
+use crate::fact::{Page, facts, sources};
 use crate::gateway::GatewayConfig;
+use balancer::BalancerDocument;
 use document::Document;
 
 pub(crate) use document::Timers;
 
 const SHIPPED: &[(&str, &str)] = shipped!["profiles":
+    "aws-alb",
     "aws-gwlb",
     "aws-nat-gateway",
     "aws-nat-instance",
@@ -49,7 +54,13 @@ pub struct Profile {
     pub summary: String,
     /// Every value, in the order of the text.
     pub facts: Vec<Fact>,
-    gateway: GatewayConfig,
+    behaviour: Behaviour,
+}
+
+#[derive(Clone, Debug)]
+enum Behaviour {
+    Gateway(Box<GatewayConfig>),
+    Balancer(Box<BalancerConfig>),
 }
 
 /// What a product is.
@@ -62,26 +73,26 @@ pub enum Kind {
     Firewall,
     /// It chooses a target and passes packets on.
     Balancer,
+    /// It ends connections, chooses a target for each request and opens others.
+    ApplicationBalancer,
 }
 
 impl Profile {
     /// Reads a profile; `name` is its file's without the ending.
     pub fn parse(name: &str, text: &str) -> Result<Self, DocumentError> {
-        let document: Document = read(text)?;
-        let translates = &document.translates.value;
-        if *translates.get_ref() != document.mapping.is_some() {
-            let message = "a product that translates, and no other, has a `mapping`";
-            return Err(DocumentError::new(text, translates.span(), message));
-        }
-        Ok(Self {
-            name: name.to_owned(),
-            facts: facts(text, &sources(&document.sources, text)?)?,
-            gateway: document.gateway(),
-            title: document.title,
-            vendor: document.vendor,
-            kind: document.kind,
-            summary: document.summary,
-        })
+        let About { title, vendor, kind, summary, sources: pages } = read(text)?;
+        let behaviour = match kind {
+            Kind::ApplicationBalancer => {
+                let config = read::<BalancerDocument>(text)?.balancer();
+                config.check().map_err(|why| DocumentError::new(text, 0..0, why.to_string()))?;
+                Behaviour::Balancer(Box::new(config))
+            }
+            Kind::Nat | Kind::Firewall | Kind::Balancer => {
+                Behaviour::Gateway(Box::new(read_gateway(text)?))
+            }
+        };
+        let facts = facts(text, &sources(&pages, text)?)?;
+        Ok(Self { name: name.to_owned(), title, vendor, kind, summary, facts, behaviour })
     }
 
     /// Returns the names of the profiles that ship, in order.
@@ -97,10 +108,23 @@ impl Profile {
     }
 
     /// Returns the gateway that behaves as the product does, with the addresses that it translates
-    /// to. A product that does not translate needs none.
+    /// to; a product that does not translate needs none. `None` if it is no gateway.
     #[must_use]
-    pub fn gateway(&self, external: Vec<IpAddr>) -> GatewayConfig {
-        self.gateway.clone().translating_to(external)
+    pub fn gateway(&self, external: Vec<IpAddr>) -> Option<GatewayConfig> {
+        match &self.behaviour {
+            Behaviour::Gateway(config) => Some(config.clone().translating_to(external)),
+            Behaviour::Balancer(_) => None,
+        }
+    }
+
+    /// Returns the balancer that behaves as the product does; `None` if it is none that ends
+    /// connections.
+    #[must_use]
+    pub fn balancer(&self) -> Option<BalancerConfig> {
+        match &self.behaviour {
+            Behaviour::Gateway(_) => None,
+            Behaviour::Balancer(config) => Some((**config).clone()),
+        }
     }
 
     /// Returns the value under `key`, if the profile states one.
@@ -108,6 +132,27 @@ impl Profile {
     pub fn fact(&self, key: &str) -> Option<&Fact> {
         self.facts.iter().find(|fact| fact.key == key)
     }
+}
+
+/// What every profile says.
+#[derive(Debug, Deserialize)]
+struct About {
+    title: String,
+    vendor: String,
+    kind: Kind,
+    summary: String,
+    #[serde(rename = "source")]
+    sources: BTreeMap<String, Page>,
+}
+
+fn read_gateway(text: &str) -> Result<GatewayConfig, DocumentError> {
+    let document: Document = read(text)?;
+    let translates = &document.translates.value;
+    if *translates.get_ref() != document.mapping.is_some() {
+        let message = "a product that translates, and no other, has a `mapping`";
+        return Err(DocumentError::new(text, translates.span(), message));
+    }
+    Ok(document.gateway())
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 //! A scenario is a TOML text. It says nothing of addresses, ports or hosts: whoever runs it, in
 //! virtual time or on the wire, chooses those. All times count from the start of the run.
 
+mod balancer;
 mod document;
 
 use std::net::IpAddr;
 
 use serde::Deserialize;
 
+use crate::balancer::BalancerConfig;
 use crate::cause::{Cause, Culprit, Harm, Mechanism};
 pub use crate::document::DocumentError;
 use crate::document::{quantity, read, shipped};
@@ -140,6 +142,8 @@ pub enum Station {
     Link(LinkConfig),
     /// It remembers flows.
     Gateway(Box<Gateway>),
+    /// It ends connections, and passes requests on to what stands outside of it.
+    Balancer(Box<Balancer>),
 }
 
 /// A hop that remembers flows.
@@ -161,6 +165,19 @@ impl Gateway {
     pub fn config(&self, external: Vec<IpAddr>) -> GatewayConfig {
         self.config.clone().translating_to(external)
     }
+}
+
+/// A hop that ends connections and opens others.
+#[derive(Clone, Debug)]
+pub struct Balancer {
+    /// What the scenario calls it.
+    pub name: String,
+    /// The profile that it starts from.
+    pub profile: String,
+    /// What nothing confirms of the values that it has from there.
+    pub unconfirmed: Vec<Fact>,
+    /// How it is set up. Its names in the log are defaults, its epoch that of captures.
+    pub config: BalancerConfig,
 }
 
 /// A balancer as seen from the path: a host that answers requests and closes idle connections.
@@ -209,9 +226,9 @@ pub struct Disturbance {
 /// What happens to the path or its far end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {
-    /// A gateway loses its whole table: a restart, or a failover without state.
+    /// A gateway or a balancer loses all its state: a restart, or a failover without it.
     Flush {
-        /// The gateway's index in [`Scenario::path`].
+        /// The gateway's or the balancer's index in [`Scenario::path`].
         station: usize,
     },
     /// The far end resets its idle connections.

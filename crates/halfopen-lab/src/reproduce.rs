@@ -85,6 +85,11 @@ pub enum Error {
     NoPreset,
     /// It has more gateways than there are addresses for.
     TooManyGateways,
+    /// It has a balancer, and this run has no target to put behind it.
+    NoTargets {
+        /// The balancer's name.
+        name: String,
+    },
     /// It lasts longer than a world can.
     TooLong,
     /// The world came to an end of its own.
@@ -101,6 +106,9 @@ impl fmt::Display for Error {
         match self {
             Self::Gateway { name, error } => write!(f, "the gateway `{name}`: {error}"),
             Self::NoPreset => write!(f, "the client's preset names no client that is described"),
+            Self::NoTargets { name } => {
+                write!(f, "nothing stands behind the balancer `{name}` that takes its requests")
+            }
             Self::TooManyGateways => write!(f, "the path has more than 254 gateways"),
             Self::TooLong => {
                 write!(f, "it lasts longer than {} days", Config::LIMIT_MAX.as_secs() / 86_400)

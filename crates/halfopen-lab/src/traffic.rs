@@ -167,7 +167,7 @@ pub struct Outline {
 pub fn limit(scenario: &Scenario) -> Option<(&str, Duration)> {
     let gateways = scenario.path.iter().filter_map(|station| match station {
         Station::Gateway(gateway) => Some(gateway),
-        Station::Link(_) => None,
+        Station::Link(_) | Station::Balancer(_) => None,
     });
     let limits = gateways.filter_map(|gateway| {
         let timers = gateway.config(Vec::new()).idle.timers;

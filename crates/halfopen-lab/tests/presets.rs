@@ -164,7 +164,7 @@ impl Trial {
     fn path(&self, world: &mut World) -> PathId {
         let mut row: Vec<Box<dyn Hop>> = Vec::new();
         if let Some(gateway) = &self.gateway {
-            let config = gateway.gateway(vec![IpAddr::from([203, 0, 113, 1])]);
+            let config = gateway.gateway(vec![IpAddr::from([203, 0, 113, 1])]).unwrap();
             row.push(Box::new(Gateway::new(config, world.fork_rng()).unwrap()));
         }
         let delay = LinkConfig::delaying(Duration::from_millis(5));

@@ -29,7 +29,7 @@
 //! let mut world = World::from_seed(7);
 //!
 //! let profile = Profile::shipped("aws-nat-gateway").expect("a profile that ships");
-//! let config = profile.gateway(vec![[203, 0, 113, 1].into()]);
+//! let config = profile.gateway(vec![[203, 0, 113, 1].into()]).expect("it is a gateway");
 //! let gateway = Gateway::new(config, world.fork_rng())?;
 //! let path = world.add_path(Path::new(vec![Box::new(gateway)]));
 //! let client = HostConfig::new("client", [[10, 0, 0, 7].into()]).inside(path);

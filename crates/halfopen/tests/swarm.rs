@@ -109,7 +109,8 @@ fn client(text: &mut String, rng: &mut Rng, starts: &[String], limit: u64) {
 }
 
 fn path(text: &mut String, rng: &mut Rng, limit: u64) {
-    let profiles: Vec<&str> = Profile::names().collect();
+    let gateway = |name: &&str| Profile::shipped(name).is_some_and(|it| it.balancer().is_none());
+    let profiles: Vec<&str> = Profile::names().filter(gateway).collect();
     let profile = *rng.pick(&profiles);
     link(text, rng);
     let _ = writeln!(text, "[[path]]\ngateway.profile = \"{profile}\"\ngateway.name = \"box\"");

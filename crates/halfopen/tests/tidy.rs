@@ -359,7 +359,12 @@ fn product_numbers() -> BTreeSet<u64> {
 
 /// Returns a product's times in seconds and its limits.
 fn numbers_of(profile: &str) -> BTreeSet<u64> {
-    let config = Profile::shipped(profile).expect(profile).gateway(Vec::new());
+    let profile = Profile::shipped(profile).expect(profile);
+    let Some(config) = profile.gateway(Vec::new()) else {
+        let config = profile.balancer().expect("it is a gateway or a balancer");
+        let times = [config.client_keep_alive, Some(config.deregistration_delay)];
+        return times.into_iter().flatten().map(|time| time.as_secs()).collect();
+    };
     let timers = config.idle.timers;
     let each = [
         timers.tcp_opening,

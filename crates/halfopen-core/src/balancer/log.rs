@@ -233,3 +233,6 @@ impl fmt::Display for Quoted<'_> {
         f.write_char('"')
     }
 }
+
+#[cfg(test)]
+mod tests;

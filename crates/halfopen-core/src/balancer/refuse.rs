@@ -211,11 +211,11 @@ impl Balancer {
 const fn reason(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
-        408 => "Request Time-out",
+        408 => "Request Timeout",
         501 => "Not Implemented",
         502 => "Bad Gateway",
-        503 => "Service Temporarily Unavailable",
-        504 => "Gateway Time-out",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
         _ => "Error",
     }
 }

@@ -19,12 +19,16 @@ use crate::time::Duration;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Document {
-    pub(super) title: String,
-    pub(super) vendor: String,
-    pub(super) kind: Kind,
-    pub(super) summary: String,
+    #[serde(rename = "title")]
+    _title: String,
+    #[serde(rename = "vendor")]
+    _vendor: String,
+    #[serde(rename = "kind")]
+    _kind: Kind,
+    #[serde(rename = "summary")]
+    _summary: String,
     #[serde(rename = "source")]
-    pub(super) sources: BTreeMap<String, Page>,
+    _sources: BTreeMap<String, Page>,
     pub(super) translates: Stated<Spanned<bool>>,
     pub(super) mapping: Option<Stated<Dependence>>,
     filtering: Stated<Dependence>,

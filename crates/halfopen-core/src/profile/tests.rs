@@ -8,7 +8,7 @@ use crate::time::Duration;
 const EXTERNAL: [u8; 4] = [203, 0, 113, 1];
 
 fn gateway(name: &str) -> GatewayConfig {
-    Profile::shipped(name).expect(name).gateway(vec![IpAddr::from(EXTERNAL)])
+    Profile::shipped(name).expect(name).gateway(vec![IpAddr::from(EXTERNAL)]).expect(name)
 }
 
 /// Returns the message about the AWS NAT gateway's text after `change` is made to it.
@@ -19,14 +19,19 @@ fn message(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn every_profile_that_ships_makes_a_gateway() {
+fn every_profile_that_ships_makes_a_gateway_or_a_balancer() {
     for name in Profile::names() {
         let (_, text) = SHIPPED.iter().find(|(shipped, _)| *shipped == name).unwrap();
         let profile =
             Profile::parse(name, text).unwrap_or_else(|error| panic!("{name}.toml: {error}"));
-        let config = profile.gateway(vec![IpAddr::from(EXTERNAL)]);
-        assert_eq!(config.check(), Ok(()), "{name}");
-        assert_eq!(config.translation.is_some(), profile.kind == Kind::Nat, "{name}");
+        assert_eq!(profile.balancer().is_some(), profile.kind == Kind::ApplicationBalancer);
+        if let Some(config) = profile.balancer() {
+            assert_eq!(config.check(), Ok(()), "{name}");
+        } else {
+            let config = profile.gateway(vec![IpAddr::from(EXTERNAL)]).expect(name);
+            assert_eq!(config.check(), Ok(()), "{name}");
+            assert_eq!(config.translation.is_some(), profile.kind == Kind::Nat, "{name}");
+        }
         assert_eq!(profile.facts.len(), text.matches("\nvalue = ").count(), "{name}");
     }
 }
@@ -42,6 +47,31 @@ fn the_aws_nat_gateway_forgets_in_silence_and_resets_the_next_packet() {
     assert_eq!(translation.ports, 1024..=65535);
     assert_eq!(translation.mapping, Dependence::AddressAndPort);
     assert_eq!(translation.external, [IpAddr::from(EXTERNAL)]);
+}
+
+#[test]
+fn the_aws_application_balancer_waits_a_minute_for_a_byte() {
+    let profile = Profile::shipped("aws-alb").unwrap();
+    assert!(profile.gateway(Vec::new()).is_none());
+    let config = profile.balancer().unwrap();
+    assert_eq!(config.idle_timeout, Duration::from_mins(1));
+    assert_eq!(config.client_keep_alive, Some(Duration::from_hours(1)));
+    assert_eq!(config.connect_timeout, Duration::from_secs(10));
+    assert_eq!(config.limits.request_head, 64 << 10);
+    assert_eq!(config.health.unwrap().interval, Duration::from_secs(30));
+}
+
+#[test]
+fn a_balancer_that_cannot_be_made_does_not_load() {
+    let (_, text) = SHIPPED.iter().find(|(name, _)| *name == "aws-alb").unwrap();
+    let message = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        Profile::parse("changed", &text.replacen(from, to, 1)).unwrap_err().message
+    };
+    assert!(message("value = \"60s\"", "value = \"0s\"").contains("must be longer than zero"));
+    assert!(message("value = \"5s\"", "value = \"30s\"").contains("shorter than its interval"));
+    assert!(message("[connect-timeout]", "[conect-timeout]").contains("unknown field"));
+    assert!(message("\"route-to-all\"", "\"panic\"").contains("`panic`"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::balancer::BalancerText;
 use super::{
     Asks, Client, Disturbance, Expectation, FarEnd, Gateway, Happening, Scenario, Station,
 };
@@ -17,7 +18,7 @@ use crate::document::quantity::Humane;
 use crate::gateway::GatewayConfig;
 use crate::idle::{OnExpiry, OnOrphan, WhenFull};
 use crate::link::LinkConfig;
-use crate::profile::{Confidence, Profile, Timers};
+use crate::profile::{Confidence, Fact, Profile, Timers};
 use crate::tap;
 use crate::time::Duration;
 use client::ClientText;
@@ -52,6 +53,7 @@ pub(super) struct Document {
 enum StationText {
     Link(LinkConfig),
     Gateway(Box<GatewayText>),
+    Balancer(Box<BalancerText>),
 }
 
 /// A profile's name and what is different here.
@@ -109,15 +111,15 @@ enum FarEndAct {
 
 /// Makes errors about one text.
 #[derive(Clone, Copy)]
-struct Text<'a>(&'a str);
+pub(super) struct Text<'a>(&'a str);
 
 impl Text<'_> {
-    fn error(self, span: Range<usize>, message: impl Into<String>) -> DocumentError {
+    pub(super) fn error(self, span: Range<usize>, message: impl Into<String>) -> DocumentError {
         DocumentError::new(self.0, span, message)
     }
 
     /// Returns the number if it is from 1 to `max`.
-    fn count(self, number: &Spanned<u32>, max: u32) -> Result<u32, DocumentError> {
+    pub(super) fn count(self, number: &Spanned<u32>, max: u32) -> Result<u32, DocumentError> {
         self.within(*number.get_ref(), max, number.span())
     }
 
@@ -190,22 +192,32 @@ fn stations(path: Vec<StationText>, text: Text<'_>) -> Result<Vec<Station>, Docu
     let tables = tables.get_ref().get("path").and_then(|path| path.get_ref().as_array());
     let mut stations = Vec::with_capacity(path.len());
     for (index, station) in path.into_iter().enumerate() {
-        stations.push(match station {
-            StationText::Link(link) => Station::Link(link),
+        let table = tables.and_then(|tables| tables.get(index));
+        let stated = |kind: &str, fact: &Fact| {
+            table.is_some_and(|table| states(table, &format!("{kind}.{}", fact.key)))
+        };
+        let (name, span, station) = match station {
+            StationText::Link(link) => {
+                stations.push(Station::Link(link));
+                continue;
+            }
             StationText::Gateway(gateway) => {
                 let span = gateway.name.as_ref().unwrap_or(&gateway.profile).span();
                 let mut gateway = gateway.gateway(text)?;
-                let table = tables.and_then(|tables| tables.get(index));
-                gateway.unconfirmed.retain(|fact| {
-                    !table.is_some_and(|table| states(table, &format!("gateway.{}", fact.key)))
-                });
-                if find(&stations, &gateway.name).is_some() {
-                    let message = format!("two gateways are called `{}`", gateway.name);
-                    return Err(text.error(span, message));
-                }
-                Station::Gateway(Box::new(gateway))
+                gateway.unconfirmed.retain(|fact| !stated("gateway", fact));
+                (gateway.name.clone(), span, Station::Gateway(Box::new(gateway)))
             }
-        });
+            StationText::Balancer(balancer) => {
+                let span = balancer.name.as_ref().unwrap_or(&balancer.profile).span();
+                let mut balancer = balancer.balancer(text)?;
+                balancer.unconfirmed.retain(|fact| !stated("balancer", fact));
+                (balancer.name.clone(), span, Station::Balancer(Box::new(balancer)))
+            }
+        };
+        if find(&stations, &name).is_some() {
+            return Err(text.error(span, format!("two stations are called `{name}`")));
+        }
+        stations.push(station);
     }
     Ok(stations)
 }
@@ -215,29 +227,44 @@ fn states(table: &Spanned<DeValue<'_>>, key: &str) -> bool {
     key.split('.').try_fold(table, |table, key| table.get_ref().as_table()?.get(key)).is_some()
 }
 
-/// Returns the index of the gateway `name`.
+/// Returns the index of the gateway or balancer `name`.
 fn find(path: &[Station], name: &str) -> Option<usize> {
-    path.iter()
-        .position(|station| matches!(station, Station::Gateway(gateway) if gateway.name == name))
+    path.iter().position(|station| match station {
+        Station::Link(_) => false,
+        Station::Gateway(gateway) => gateway.name == name,
+        Station::Balancer(balancer) => balancer.name == name,
+    })
+}
+
+/// Returns the profile `name`, and what nothing confirms of its values.
+pub(super) fn profile(
+    name: &Spanned<String>,
+    text: Text<'_>,
+) -> Result<(Profile, Vec<Fact>), DocumentError> {
+    let Some(shipped) = Profile::shipped(name.get_ref()) else {
+        let names: Vec<&str> = Profile::names().collect();
+        let (name, span) = (name.get_ref(), name.span());
+        let message = format!("there is no profile `{name}`, only {}", names.join(", "));
+        return Err(text.error(span, message));
+    };
+    let mut unconfirmed = shipped.facts.clone();
+    unconfirmed.retain(|fact| fact.confidence == Confidence::Unconfirmed);
+    Ok((shipped, unconfirmed))
 }
 
 impl GatewayText {
     fn gateway(&self, text: Text<'_>) -> Result<Gateway, DocumentError> {
-        let profile = self.profile.get_ref();
-        let Some(shipped) = Profile::shipped(profile) else {
-            let names: Vec<&str> = Profile::names().collect();
-            let message = format!("there is no profile `{profile}`, only {}", names.join(", "));
+        let (shipped, unconfirmed) = profile(&self.profile, text)?;
+        let Some(mut config) = shipped.gateway(Vec::new()) else {
+            let message = format!("`{}` is a balancer: use `balancer.profile`", shipped.name);
             return Err(text.error(self.profile.span(), message));
         };
         if let Some(flows) = &self.capacity.flows {
             text.count(flows, u32::MAX)?;
         }
-        let mut config = shipped.gateway(Vec::new());
         self.change(&mut config);
         let name = self.name.as_ref().unwrap_or(&self.profile).get_ref().clone();
-        let mut unconfirmed = shipped.facts;
-        unconfirmed.retain(|fact| fact.confidence == Confidence::Unconfirmed);
-        Ok(Gateway { name, profile: profile.clone(), unconfirmed, config })
+        Ok(Gateway { name, profile: shipped.name, unconfirmed, config })
     }
 
     fn change(&self, config: &mut GatewayConfig) {
@@ -256,7 +283,7 @@ impl GatewayText {
     }
 }
 
-fn set<T>(place: &mut T, value: Option<T>) {
+pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
@@ -277,7 +304,10 @@ impl DisturbanceText {
         let what = match (&self.flush, self.far_end) {
             (Some(name), None) => {
                 let station = find(path, name.get_ref()).ok_or_else(|| {
-                    let message = format!("no gateway of the path is called `{}`", name.get_ref());
+                    let message = format!(
+                        "no gateway or balancer of the path is called `{}`",
+                        name.get_ref()
+                    );
                     text.error(name.span(), message)
                 })?;
                 Happening::Flush { station }

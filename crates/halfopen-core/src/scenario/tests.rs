@@ -1,4 +1,5 @@
 use super::*;
+use crate::balancer::{NoneHealthy, Routing};
 use crate::idle::{OnExpiry, OnOrphan, Told};
 
 const EXTERNAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1));
@@ -21,7 +22,7 @@ fn gateway(scenario: &Scenario) -> GatewayConfig {
         .iter()
         .find_map(|station| match station {
             Station::Gateway(gateway) => Some(gateway.config(vec![EXTERNAL])),
-            Station::Link(_) => None,
+            Station::Link(_) | Station::Balancer(_) => None,
         })
         .expect("a gateway on the path")
 }
@@ -81,6 +82,7 @@ fn what_a_scenario_sets_itself_needs_no_confirmation() {
     let unconfirmed = |scenario: &Scenario| -> Vec<String> {
         let facts = scenario.path.iter().flat_map(|station| match station {
             Station::Gateway(gateway) => gateway.unconfirmed.clone(),
+            Station::Balancer(balancer) => balancer.unconfirmed.clone(),
             Station::Link(_) => Vec::new(),
         });
         facts.map(|fact| fact.key).collect()
@@ -148,7 +150,7 @@ fn a_missing_key_is_named() {
 #[test]
 fn an_unknown_profile_is_told_which_there_are() {
     let message = message("aws-nat-gateway", "aws-nat");
-    assert!(message.contains("there is no profile `aws-nat`, only aws-gwlb, "), "{message}");
+    assert!(message.contains("there is no profile `aws-nat`, only aws-alb, "), "{message}");
 }
 
 #[test]
@@ -180,10 +182,67 @@ fn an_expectation_does_not_contradict_itself() {
 }
 
 #[test]
-fn gateways_of_a_path_have_names_of_their_own() {
+fn stations_of_a_path_have_names_of_their_own() {
     let twice = "[[path]]\ngateway.profile = \"aws-nat-gateway\"\ngateway.name = \"nat\"\n\n\
                  [[disturbance]]";
-    assert!(message("[[disturbance]]", twice).contains("two gateways are called `nat`"));
+    assert!(message("[[disturbance]]", twice).contains("two stations are called `nat`"));
+    let twice = twice.replace("gateway", "balancer").replace("aws-nat-balancer", "aws-alb");
+    assert!(message("[[disturbance]]", &twice).contains("two stations are called `nat`"));
+}
+
+/// Returns the balancer of the flushed table's scenario with these lines, or what is wrong.
+fn balancer(lines: &str) -> Result<Balancer, String> {
+    let text = Scenario::text("table-flushed").unwrap();
+    let station = format!("[[path]]\n{lines}\n\n[[disturbance]]");
+    let text = text.replacen("[[disturbance]]", &station, 1);
+    let scenario = Scenario::parse("changed", &text).map_err(|error| error.to_string())?;
+    match scenario.path.into_iter().next_back() {
+        Some(Station::Balancer(balancer)) => Ok(*balancer),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+#[test]
+fn a_balancer_is_its_profile_with_changes() {
+    let plain = balancer("balancer.profile = \"aws-alb\"").unwrap();
+    assert_eq!((&*plain.name, &*plain.profile), ("aws-alb", "aws-alb"));
+    assert_eq!(plain.config.idle_timeout, Duration::from_mins(1));
+    assert_eq!(plain.unconfirmed.iter().filter(|fact| fact.key == "server").count(), 1);
+    let changed = balancer(
+        "balancer.profile = \"aws-alb\"\nbalancer.name = \"alb\"\n\
+         balancer.idle-timeout = \"30min\"\nbalancer.client-keep-alive = \"2h\"\n\
+         balancer.connect-timeout = \"1s\"\nbalancer.deregistration-delay = \"5s\"\n\
+         balancer.routing = \"least-outstanding\"\nbalancer.none-healthy = \"refuse\"\n\
+         balancer.health = { path = \"/health\", interval = \"10s\" }\nbalancer.connections = 9",
+    );
+    let config = changed.unwrap().config;
+    assert_eq!(config.idle_timeout, Duration::from_mins(30));
+    assert_eq!(config.client_keep_alive, Some(Duration::from_hours(2)));
+    assert_eq!(config.routing, Routing::LeastOutstanding);
+    assert_eq!(config.none_healthy, NoneHealthy::Refuse);
+    assert_eq!(config.connections_max, 9);
+    let health = config.health.unwrap();
+    assert_eq!((&*health.path, health.interval), ("/health", Duration::from_secs(10)));
+    assert_eq!(health.timeout, Duration::from_secs(5), "the profile's");
+    let unchecked = "balancer.profile = \"aws-alb\"\nbalancer.health-checks = false";
+    assert_eq!(balancer(unchecked).unwrap().config.health, None);
+}
+
+#[test]
+fn a_balancer_that_cannot_be_made_is_an_error_where_it_stands() {
+    let wrong =
+        |lines: &str| balancer(&format!("balancer.profile = \"aws-alb\"\n{lines}")).unwrap_err();
+    assert!(wrong("balancer.idle-timeout = \"0s\"").contains("must be longer than zero"));
+    assert!(wrong("balancer.idle-timeout = 60").contains("a duration with its unit"));
+    assert!(wrong("balancer.health.timeout = \"1h\"").contains("shorter than its interval"));
+    assert!(wrong("balancer.health.path = \"\"").contains("characters out of place"));
+    assert!(wrong("balancer.connections = 0").contains("0 is not from 1 to 1048576"));
+    assert!(wrong("balancer.routing = \"random\"").contains("`random`"));
+    let both = "balancer.health.path = \"/\"\nbalancer.health-checks = false";
+    assert!(wrong(both).contains("`health` says how to check"));
+    let gateway = balancer("balancer.profile = \"aws-nlb\"").unwrap_err();
+    assert!(gateway.contains("use `gateway.profile`"), "{gateway}");
+    assert!(message("aws-nat-gateway", "aws-alb").contains("use `balancer.profile`"));
 }
 
 #[test]

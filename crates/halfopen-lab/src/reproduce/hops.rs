@@ -53,6 +53,9 @@ impl Hops {
                     kept.gateways.push((name, hop.clone()));
                     Box::new(hop)
                 }
+                Station::Balancer(balancer) => {
+                    return Err(Error::NoTargets { name: balancer.name.clone() });
+                }
             });
         }
         Ok((kept, hops))

@@ -218,7 +218,7 @@ impl View<'_> {
     fn gateway(&self, event: &Event) -> Option<&Gateway> {
         match self.scenario.path.get(event.hop)? {
             Station::Gateway(gateway) => Some(gateway),
-            Station::Link(_) => None,
+            Station::Link(_) | Station::Balancer(_) => None,
         }
     }
 }

@@ -248,7 +248,7 @@ impl<'a> JsonLine<'a> {
 fn gateways(scenario: &Scenario) -> impl Iterator<Item = &Gateway> {
     scenario.path.iter().filter_map(|station| match station {
         Station::Gateway(gateway) => Some(&**gateway),
-        Station::Link(_) => None,
+        Station::Link(_) | Station::Balancer(_) => None,
     })
 }
 

@@ -62,6 +62,7 @@ pub(super) fn tell(scenario: &Scenario, events: &[Event]) -> Vec<Line> {
 fn place(scenario: &Scenario, hop: usize) -> String {
     match scenario.path.get(hop) {
         Some(Station::Gateway(gateway)) => gateway.name.clone(),
+        Some(Station::Balancer(balancer)) => balancer.name.clone(),
         Some(Station::Link(_)) | None => "link".to_owned(),
     }
 }
@@ -98,6 +99,7 @@ fn forgot(
             OnExpiry::Reset(_) => ", and resets it",
             OnExpiry::Fin(_) => ", and closes it",
         },
+        Some(Station::Balancer(_)) => ", and closes it",
         Some(Station::Link(_)) | None => "",
     };
     match because {
