@@ -28,6 +28,16 @@ fn every_client_that_ships_can_be_read() {
 }
 
 #[test]
+fn every_page_that_a_client_names_is_the_source_of_something() {
+    for (name, text) in SHIPPED {
+        let document: Document = read(text).unwrap();
+        for source in document.sources.keys() {
+            assert!(text.contains(&format!("\nsource = \"{source}\"\n")), "{name}: {source}");
+        }
+    }
+}
+
+#[test]
 fn what_was_tried_was_tried_for_all_endings_and_is_called_measured() {
     let mut tried = 0;
     for name in Client::names() {
