@@ -35,7 +35,8 @@ mod steps;
 /// What keeps subscriptions and charges.
 ///
 /// Every call is one transaction: it happened or it did not. A call whose future is dropped may
-/// have happened.
+/// have happened. A row that this program did not write makes [`claim`](Self::claim) fail, and so
+/// every run, until somebody repairs it: where money is concerned, one bad row puts all in doubt.
 pub trait Storage: Send + Sync {
     /// Adds subscriptions, all or none of them.
     fn add(&self, new: Vec<Subscription>) -> impl Future<Output = Result<(), Error>> + Send;

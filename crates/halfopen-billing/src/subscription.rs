@@ -5,6 +5,7 @@ use core::str::FromStr;
 
 use crate::calendar::{Period, Schedule};
 use crate::money::Money;
+use crate::payment::order::AMOUNT_MAX;
 
 /// What a subscription is called: 1 to 64 of the ASCII letters and digits, `.`, `_` and `-`.
 ///
@@ -43,16 +44,16 @@ impl fmt::Display for SubscriptionId {
 pub struct Subscription {
     /// What it is called.
     pub id: SubscriptionId,
-    /// What a period costs: more than nothing.
+    /// What a period costs: 1 to [`AMOUNT_MAX`] of the currency's smallest unit.
     pub price: Money,
     /// When it is due.
     pub schedule: Schedule,
 }
 
 impl Subscription {
-    /// Returns a subscription, unless it costs nothing.
+    /// Returns a subscription, unless it has a price that the payment module would not take.
     pub fn new(id: SubscriptionId, price: Money, schedule: Schedule) -> Result<Self, Error> {
-        if price.minor <= 0 {
+        if !(1..=AMOUNT_MAX).contains(&price.minor) {
             return Err(Error::Price { id, price });
         }
         Ok(Self { id, price, schedule })
@@ -120,8 +121,10 @@ pub enum Error {
         "{0:?} is no subscription: write 1 to 64 of the letters a-z, A-Z, digits, '.', '_', '-'"
     )]
     Id(String),
-    /// It costs nothing, or less.
-    #[error("subscription {id} costs {price}: a price is more than nothing")]
+    /// It costs nothing or less, or more than every reader of JSON can hold.
+    #[error(
+        "subscription {id} costs {price}: a price is from 1 to {AMOUNT_MAX} of the smallest unit"
+    )]
     Price {
         /// Which.
         id: SubscriptionId,
@@ -142,6 +145,18 @@ mod tests {
         for text in ["", "a:b", "a b", "ü", "a\n", "\"", &"x".repeat(65)] {
             assert!(text.parse::<SubscriptionId>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_price_is_one_that_can_be_paid() {
+        let anchor = jiff::Timestamp::UNIX_EPOCH;
+        let schedule = Schedule::new(anchor, "UTC", "monthly".parse().unwrap()).unwrap();
+        let of = |minor| {
+            let price = Money::new(minor, "EUR".parse().unwrap());
+            Subscription::new("a".parse().unwrap(), price, schedule.clone()).is_ok()
+        };
+        let prices = [i64::MIN, -1, 0, 1, AMOUNT_MAX, AMOUNT_MAX + 1].map(of);
+        assert_eq!(prices, [false, false, false, true, true, false]);
     }
 
     #[test]

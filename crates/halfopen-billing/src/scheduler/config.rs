@@ -96,8 +96,9 @@ impl Config {
             let (lease, patience) = (self.lease, self.patience);
             return Err(InvalidConfig::Lease { lease, patience });
         }
-        if self.backoff.most > LEASE_MAX {
-            return Err(InvalidConfig::Backoff(self.backoff.most));
+        let Backoff { first, most } = self.backoff;
+        if first < PAUSE_MIN || most > LEASE_MAX {
+            return Err(InvalidConfig::Backoff { first, most });
         }
         self.calendar.next_after(now)?;
         Ok(())
@@ -106,6 +107,9 @@ impl Config {
 
 /// A year: what is put off for longer is put off for ever.
 const LEASE_MAX: Duration = Duration::from_hours(365 * 24);
+
+/// Shorter, and a run could ask for the same charge again and again.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// Why no scheduler can work like that.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -138,9 +142,14 @@ pub enum InvalidConfig {
         /// What it must be longer than.
         patience: Duration,
     },
-    /// A charge would hardly ever be asked for again.
-    #[error("a pause of {0:?} between attempts is too long: a year at most")]
-    Backoff(Duration),
+    /// A charge would be asked for at once again, or hardly ever.
+    #[error("pauses of {first:?} to {most:?} between attempts: they are from a second to a year")]
+    Backoff {
+        /// The first pause.
+        first: Duration,
+        /// The longest.
+        most: Duration,
+    },
     /// The cron line never fires.
     #[error(transparent)]
     Calendar(#[from] calendar::Error),
@@ -180,6 +189,7 @@ mod tests {
         assert!(check(|config| config.patience = config.lease).is_err());
         assert!(check(|config| config.lease = Duration::MAX).is_err());
         assert!(check(|config| config.backoff.most = Duration::MAX).is_err());
+        assert!(check(|config| config.backoff.first = Duration::ZERO).is_err());
     }
 
     #[test]

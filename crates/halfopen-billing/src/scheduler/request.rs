@@ -105,7 +105,9 @@ fn read(charge: &Charge, head: &http::response::Parts, body: &[u8]) -> Outcome {
 }
 
 fn is_problem(head: &http::response::Parts) -> bool {
-    head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json")
+    let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let essence = kind.and_then(|kind| kind.split(';').next());
+    essence.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/problem+json"))
 }
 
 /// Returns the status and, if the body is a problem, what it says.
@@ -184,7 +186,8 @@ mod tests {
     #[test]
     fn a_refusal_of_the_payment_module_is_final_and_a_boxs_is_not() {
         for status in [400, 402, 413, 415, 422] {
-            let outcome = answer(status, "application/problem+json", r#"{"detail":"declined"}"#);
+            let kind = "application/problem+json; charset=utf-8";
+            let outcome = answer(status, kind, r#"{"detail":"declined"}"#);
             let Outcome::Refused { reason } = outcome else { panic!("{status}: {outcome:?}") };
             assert!(reason.ends_with("declined"), "{reason}");
             let outcome = answer(status, "text/html", "<html>");
