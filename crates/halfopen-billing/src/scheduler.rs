@@ -86,7 +86,7 @@ where
         stop: impl Future<Output = ()>,
         mut observe: impl FnMut(Event),
     ) -> Result<(), crate::calendar::Error> {
-        let mut stop = pin!(stop.fuse());
+        let mut stop = pin!(stop);
         let mut since = self.clock.now();
         let mut run = Some(self.begin(Scope::Open));
         while run.is_some() || !self.is_stopping() {
@@ -113,7 +113,8 @@ where
         self.make_run(scope).await
     }
 
-    /// Lets no further charge begin, now or later. Those under way go on to their outcome.
+    /// Lets no further charge begin, now or later: [`run_once`](Self::run_once) returns when those
+    /// that are under way have their outcomes. [`run`](Self::run) has a signal of its own.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }

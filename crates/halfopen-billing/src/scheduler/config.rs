@@ -92,12 +92,12 @@ impl Config {
                 return Err(InvalidConfig::Range { setting, value, most });
             }
         }
-        if self.lease <= self.patience || self.lease > LEASE_MAX {
+        if self.lease <= self.patience || self.lease > YEAR {
             let (lease, patience) = (self.lease, self.patience);
             return Err(InvalidConfig::Lease { lease, patience });
         }
         let Backoff { first, most } = self.backoff;
-        if first < PAUSE_MIN || most > LEASE_MAX {
+        if first < PAUSE_MIN || most > YEAR {
             return Err(InvalidConfig::Backoff { first, most });
         }
         self.calendar.next_after(now)?;
@@ -105,8 +105,8 @@ impl Config {
     }
 }
 
-/// A year: what is put off for longer is put off for ever.
-const LEASE_MAX: Duration = Duration::from_hours(365 * 24);
+/// What is put off for longer is put off for ever.
+const YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// Shorter, and a run could ask for the same charge again and again.
 const PAUSE_MIN: Duration = Duration::from_secs(1);

@@ -58,7 +58,7 @@ where
     }
 
     async fn charge_all(&self, scope: Scope, began: Timestamp) -> Tally {
-        let tally = Tally { left: self.config.batch, ..Tally::empty(Ending::Done) };
+        let tally = Tally { left: self.config.batch, ..Tally::empty(Ending::Full) };
         let tally = Mutex::new(tally);
         let parallel = self.config.parallel.min(self.config.batch);
         join_all((0..parallel).map(|_| self.charge_one_by_one(scope, began, &tally))).await;
@@ -80,7 +80,7 @@ where
             let claim = Claim { scheduler, due_by, now, until, scope };
             match self.storage.claim(claim).await {
                 Ok(Some(charge)) => self.charge(charge, tally).await,
-                Ok(None) => return,
+                Ok(None) => return lock(tally).nothing_is_due(),
                 Err(error) => lock(tally).ending = Ending::Failed(error),
             }
         }
@@ -95,12 +95,9 @@ where
             tally.ending = Ending::Stopped;
             return false;
         }
-        let Some(left) = tally.left.checked_sub(1) else {
-            tally.ending = Ending::Full;
-            return false;
-        };
-        tally.left = left;
-        true
+        let left = tally.left.checked_sub(1);
+        tally.left = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// Asks for a charge and writes down what became of it.
@@ -131,6 +128,12 @@ where
 impl Tally {
     fn empty(ending: Ending) -> Self {
         Self { left: 0, charges: Vec::new(), ending }
+    }
+
+    fn nothing_is_due(&mut self) {
+        if self.ending == Ending::Full {
+            self.ending = Ending::Done;
+        }
     }
 }
 

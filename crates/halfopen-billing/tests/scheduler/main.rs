@@ -64,7 +64,7 @@ impl Scene {
         let (office, server) = (world.add_host(office), world.add_host(server));
         let book = Arc::new(Sqlite::in_memory().unwrap());
         let module = Module::new(book, settings, Rng::new(seed), Arc::new(|_| ())).unwrap();
-        let storage = Arc::new(Pausing(Sqlite::in_memory().unwrap()));
+        let storage = Arc::new(Pausing::new());
         let start = world.run(async { Instant::now() }).unwrap();
         let scene = Self { world, office, server, module, storage, start };
         scene.serve();

@@ -1,8 +1,10 @@
 //! Runs, and what becomes of their charges.
 
+use std::sync::atomic::Ordering;
+
 use halfopen_billing::payment::settings::{Ending as Digits, Slowness};
 use halfopen_billing::scheduler::Ending;
-use halfopen_billing::storage::Scope;
+use halfopen_billing::storage::{Error, Scope};
 use halfopen_billing::subscription::Outcome;
 
 use super::*;
@@ -153,4 +155,32 @@ fn a_second_scheduler_does_not_run_beside_the_first() {
     assert_eq!(one.ending, Ending::Done);
     assert!(matches!(&other.ending, Ending::Busy { scheduler, .. } if scheduler == "s"));
     scene.assert_paid_once(&["a:2026-01"], "");
+}
+
+#[test]
+fn an_outcome_that_cannot_be_written_down_ends_the_run_and_is_asked_for_again() {
+    let mut scene = Scene::new(|_| ());
+    scene.subscribe(&["a", "b"], "monthly", MINUTE);
+    scene.storage.is_full.store(true, Ordering::Relaxed);
+    let scheduler = scene.scheduler("* * * * *", |_| ());
+    let reports = runs(scene.run_for(&scheduler, MINUTE + MINUTE / 2));
+    let [answered] = &reports[1].charges[..] else { panic!("{reports:?}") };
+    assert!(matches!(answered.outcome, Outcome::Paid { .. }) && !answered.recorded);
+    assert!(matches!(reports[1].ending, Ending::Failed(Error::Full(_))));
+
+    scene.storage.is_full.store(false, Ordering::Relaxed);
+    let scheduler = scene.scheduler("* * * * *", |_| ());
+    let reports = runs(scene.run_for(&scheduler, MINUTE));
+    assert_eq!(reports[0].resumed, 1, "at once, and not when the lease is over");
+    scene.assert_paid_once(&["a:2026-01", "b:2026-01"], "");
+}
+
+#[test]
+fn a_run_that_made_all_charges_that_were_due_was_not_cut_short() {
+    let mut scene = Scene::new(|_| ());
+    scene.subscribe(&["a", "b"], "monthly", MINUTE);
+    let change = |config: &mut Config| (config.parallel, config.batch) = (3, 3);
+    let scheduler = scene.scheduler("* * * * *", change);
+    let reports = runs(scene.run_for(&scheduler, MINUTE + MINUTE / 2));
+    assert_eq!((reports[1].paid(), &reports[1].ending), (2, &Ending::Done));
 }

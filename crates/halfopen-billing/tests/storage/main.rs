@@ -3,6 +3,7 @@
 //! PostgreSQL's tests start a server of their own from the system's package and stop it again.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "real servers run by the real time")]
 
 mod server;
 mod sharing;

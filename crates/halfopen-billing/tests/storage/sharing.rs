@@ -22,7 +22,7 @@ const SUBSCRIPTIONS: usize = 1000;
 
 /// A payment module on a port of its own, and a database with subscriptions that are due.
 struct Scene {
-    server: Arc<Server>,
+    _server: Arc<Server>,
     address: String,
     payments: Uri,
     module: Module<Arc<Sqlite>>,
@@ -43,7 +43,7 @@ impl Scene {
         let payments = format!("http://{}/payments", listener.local_addr().unwrap());
         let serving = module.clone();
         tokio::spawn(async move { serving.serve(move |cx| listener.poll_accept(cx)).await });
-        Self { server, address, payments: payments.parse().unwrap(), module }
+        Self { _server: server, address, payments: payments.parse().unwrap(), module }
     }
 
     async fn scheduler(
@@ -68,7 +68,6 @@ impl Scene {
         let ledger = storage.charges(None, 10_000).await.unwrap();
         let paid = ledger.iter().filter(|entry| matches!(entry.state, State::Paid { .. })).count();
         assert_eq!((ledger.len(), paid), (SUBSCRIPTIONS, SUBSCRIPTIONS));
-        drop(Arc::clone(&self.server));
     }
 }
 
