@@ -1,6 +1,6 @@
 //! Opening what a command line names.
 
-use std::fs::OpenOptions;
+use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -31,10 +31,7 @@ pub(super) fn open(database: &Database) -> Result<Opened, BillingFailure> {
 pub(super) fn create(database: &Database) -> Result<Outcome, BillingFailure> {
     let created = match database {
         Database::File(path) => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if let Some(folder) = folder {
-                std::fs::read_dir(folder).map_err(|error| Failure::open(folder, error))?;
-            }
+            try_creation(path)?;
             Sqlite::init(path)
         }
         Database::Server(_) => return Err(BillingFailure::Server(database.clone())),
@@ -55,6 +52,18 @@ pub(super) fn failed(database: &Database, error: Error) -> BillingFailure {
         return BillingFailure::File(error);
     }
     BillingFailure::Database { database: database.clone(), error }
+}
+
+fn try_creation(path: &Path) -> Result<(), BillingFailure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        fs::read_dir(folder).map_err(|error| Failure::open(folder, error))?;
+    }
+    let access = |error| BillingFailure::Access { path: path.to_owned(), error };
+    match File::create_new(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        created => created.and_then(|_| fs::remove_file(path)).map_err(access),
+    }
 }
 
 /// SQLite says of whatever it cannot open that it cannot.
