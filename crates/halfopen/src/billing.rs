@@ -19,7 +19,7 @@ pub(crate) fn run(order: &Billing) -> Result<Outcome, BillingFailure> {
     log::begin(order.log);
     let runtime = runtime()?;
     match &order.verb {
-        Verb::Init(order) => database::create(&order.database),
+        Verb::Init(order) => runtime.block_on(database::create(&order.database)),
         Verb::Scheduler(order) => runtime.block_on(scheduler::run(order)),
         Verb::Payment(order) => runtime.block_on(payment::run(order)),
         Verb::Payments(order) => runtime.block_on(payments::run(order)),

@@ -1,9 +1,8 @@
 //! The payment module's side: payments under their keys.
 
 use super::decode::{self, Row};
-use super::sqlite::Sqlite;
 use super::steps::{Statements, text};
-use super::{Error, sql};
+use super::{Error, Postgres, Sqlite, sql};
 use crate::payment::book::{Book, Charged, Settlement};
 use crate::payment::order::{IdempotencyKey, Order, Outcome, Payment};
 
@@ -30,6 +29,29 @@ impl Book for Sqlite {
 
     async fn charged(&self) -> Result<Charged, Error> {
         self.transact((), async |inside, ()| charged(inside).await).await
+    }
+}
+
+impl Book for Postgres {
+    async fn settle(
+        &self,
+        key: &IdempotencyKey,
+        order: &Order,
+        outcome: Outcome,
+    ) -> Result<Settlement, Error> {
+        let mut session = self.session().await?;
+        let mut inside = session.begin().await?;
+        let settlement = settle(&mut inside, key, order, outcome).await?;
+        inside.commit().await?;
+        Ok(settlement)
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<Payment>, Error> {
+        find(&mut self.session().await?.begin().await?, name).await
+    }
+
+    async fn charged(&self) -> Result<Charged, Error> {
+        charged(&mut self.session().await?.begin().await?).await
     }
 }
 

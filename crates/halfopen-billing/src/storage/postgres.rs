@@ -42,7 +42,7 @@ pub struct Postgres {
 }
 
 /// A connection, and the statements that it knows.
-struct Session {
+pub(super) struct Session {
     client: Client,
     statements: BTreeMap<&'static str, Statement>,
 }
@@ -75,7 +75,7 @@ impl Postgres {
     }
 
     /// Waits for the connection, and opens one if there is none that works.
-    async fn session(&self) -> Result<MappedMutexGuard<'_, Session>, Error> {
+    pub(super) async fn session(&self) -> Result<MappedMutexGuard<'_, Session>, Error> {
         let mut session = self.session.lock().await;
         if session.as_ref().is_none_or(|session| session.client.is_closed()) {
             *session = Some(Session::open(&self.config).await?);
@@ -167,20 +167,20 @@ impl Session {
         Ok(Self { client, statements: BTreeMap::new() })
     }
 
-    async fn begin(&mut self) -> Result<Inside<'_>, Error> {
+    pub(super) async fn begin(&mut self) -> Result<Inside<'_>, Error> {
         let Self { client, statements } = self;
         Ok(Inside { transaction: client.transaction().await.map_err(failure)?, statements })
     }
 }
 
 /// A transaction of PostgreSQL's, which is rolled back when it is dropped.
-struct Inside<'a> {
+pub(super) struct Inside<'a> {
     transaction: Transaction<'a>,
     statements: &'a mut BTreeMap<&'static str, Statement>,
 }
 
 impl Inside<'_> {
-    async fn commit(self) -> Result<(), Error> {
+    pub(super) async fn commit(self) -> Result<(), Error> {
         self.transaction.commit().await.map_err(failure)
     }
 

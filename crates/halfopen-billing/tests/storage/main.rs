@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "real servers run by the real time")]
 
+mod paying;
 mod server;
 mod sharing;
 mod suite;

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::Path;
 
-use halfopen_billing::storage::{Error, Sqlite};
+use halfopen_billing::storage::{Error, Postgres, Sqlite};
 
 use super::failure::BillingFailure;
 use crate::Outcome;
@@ -14,34 +14,37 @@ use crate::failure::Failure;
 /// A database that is open.
 pub(super) enum Opened {
     Sqlite(Sqlite),
+    Postgres(Box<Postgres>),
 }
 
-/// Opens a database, whose transactions run on a thread of their own.
-pub(super) fn open(database: &Database) -> Result<Opened, BillingFailure> {
+/// Opens a database, whose transactions do not run on this thread.
+pub(super) async fn open(database: &Database) -> Result<Opened, BillingFailure> {
     let opened = match database {
         Database::File(path) => {
             try_access(path)?;
             Sqlite::open_on_thread(path).map(Opened::Sqlite)
         }
-        Database::Server(_) => return Err(BillingFailure::Server(database.clone())),
+        Database::Server(url) => {
+            Postgres::open(url).await.map(|server| Opened::Postgres(Box::new(server)))
+        }
     };
     opened.map_err(|error| failed(database, error))
 }
 
-pub(super) fn create(database: &Database) -> Result<Outcome, BillingFailure> {
+pub(super) async fn create(database: &Database) -> Result<Outcome, BillingFailure> {
     let created = match database {
         Database::File(path) => {
             try_creation(path)?;
             Sqlite::init(path)
         }
-        Database::Server(_) => return Err(BillingFailure::Server(database.clone())),
+        Database::Server(url) => Postgres::init(url).await,
     };
     created.map_err(|error| failed(database, error))?;
     Ok(Outcome::Clear)
 }
 
-pub(super) fn create_if_missing(database: &Database) -> Result<(), BillingFailure> {
-    match create(database) {
+pub(super) async fn create_if_missing(database: &Database) -> Result<(), BillingFailure> {
+    match create(database).await {
         Ok(_) | Err(BillingFailure::File(Error::Present(_))) => Ok(()),
         Err(failure) => Err(failure),
     }

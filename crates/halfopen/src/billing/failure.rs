@@ -23,8 +23,6 @@ pub(crate) enum BillingFailure {
     File(storage::Error),
     #[error("cannot read and write `{}`: {error}", path.display())]
     Access { path: PathBuf, error: io::Error },
-    #[error("{0}: databases on a server are not supported; name a file")]
-    Server(Database),
     #[error("cannot listen at {address}: {error}")]
     Listen { address: String, error: io::Error },
     #[error("{0}")]
@@ -66,6 +64,9 @@ impl BillingFailure {
             Self::File(storage::Error::Missing(path)) => {
                 Some(format!("halfopen billing init --database {}", path.display()))
             }
+            Self::Database { database, error: storage::Error::NotSetUp } => {
+                Some(format!("halfopen billing init --database {database}"))
+            }
             Self::Access { .. } => Some(
                 "whoever runs the service must own the database, and be able to write beside it"
                     .to_owned(),
@@ -79,7 +80,6 @@ impl BillingFailure {
             Self::Runtime(_)
             | Self::File(_)
             | Self::Database { .. }
-            | Self::Server(_)
             | Self::Settings(_)
             | Self::Scheduler(_)
             | Self::Busy { .. }

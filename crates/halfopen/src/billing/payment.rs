@@ -23,10 +23,11 @@ pub(super) async fn run(order: &Payment) -> Result<Outcome, BillingFailure> {
     let settings = settings(order);
     settings.check()?;
     if order.init {
-        database::create_if_missing(&order.database)?;
+        database::create_if_missing(&order.database).await?;
     }
-    match database::open(&order.database)? {
+    match database::open(&order.database).await? {
         Opened::Sqlite(book) => serve(order, settings, book).await,
+        Opened::Postgres(book) => serve(order, settings, *book).await,
     }
 }
 

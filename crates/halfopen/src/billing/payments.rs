@@ -12,8 +12,9 @@ use crate::cli::billing::Payments;
 use crate::output;
 
 pub(super) async fn run(order: &Payments) -> Result<Outcome, BillingFailure> {
-    let charged = match database::open(&order.database)? {
+    let charged = match database::open(&order.database).await? {
         Opened::Sqlite(book) => book.charged().await,
+        Opened::Postgres(book) => book.charged().await,
     };
     let charged = charged.map_err(|error| database::failed(&order.database, error))?;
     output::print(&if order.json { json_lines(&charged) } else { table(&charged) })?;

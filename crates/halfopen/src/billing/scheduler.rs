@@ -5,7 +5,6 @@ use std::fs::File;
 use std::sync::Arc;
 
 use halfopen_billing::calendar::CronLine;
-use halfopen_billing::clock::Clock;
 use halfopen_billing::scheduler::{self, Answered, Config, Event, RunReport, Scheduler};
 use halfopen_billing::storage::{Scope, Storage};
 use halfopen_billing::subscription::Outcome as Answer;
@@ -27,9 +26,10 @@ use crate::output;
 pub(super) async fn run(order: &Order) -> Result<Outcome, BillingFailure> {
     let config = config(order)?;
     let client = client(order)?;
-    let Opened::Sqlite(storage) = database::open(&order.database)?;
-    let scheduler = Scheduler::new(config, Arc::new(storage), client.clone(), Timestamp::now)?;
-    let outcome = work(order, &scheduler).await;
+    let outcome = match database::open(&order.database).await? {
+        Opened::Sqlite(storage) => work(order, config, client.clone(), storage).await,
+        Opened::Postgres(storage) => work(order, config, client.clone(), *storage).await,
+    };
     if order.ledger.is_some()
         && let Err(error) = client.save_ledger()
     {
@@ -45,6 +45,7 @@ fn config(order: &Order) -> Result<Config, BillingFailure> {
     config.batch = order.batch;
     config.patience = order.patience;
     config.lease = order.lease;
+    config.shared = order.shared;
     config.backoff = scheduler::Backoff { first: order.again, most: order.again_most };
     Ok(config)
 }
@@ -84,10 +85,13 @@ fn client(order: &Order) -> Result<Client, BillingFailure> {
     Ok(client)
 }
 
-async fn work<S: Storage>(
+async fn work(
     order: &Order,
-    scheduler: &Scheduler<S, Client, impl Clock>,
+    config: Config,
+    client: Client,
+    storage: impl Storage,
 ) -> Result<Outcome, BillingFailure> {
+    let scheduler = Scheduler::new(config, Arc::new(storage), client, Timestamp::now)?;
     let mut ending = Ending::listen().map_err(BillingFailure::Runtime)?;
     if order.once {
         let mut run = core::pin::pin!(scheduler.run_once(Scope::Due));

@@ -25,16 +25,24 @@ const PAGE: u32 = 1000;
 const IMPORT_MAX: u64 = 256 << 20;
 
 pub(super) async fn run(order: &Subscriptions) -> Result<Outcome, BillingFailure> {
-    let (database, storage) = match &order.verb {
-        SubscriptionsVerb::Add(Add { database, .. })
-        | SubscriptionsVerb::Import { database, .. }
-        | SubscriptionsVerb::List { database, .. } => (database, database::open(database)?),
-    };
-    let Opened::Sqlite(storage) = storage;
+    let (SubscriptionsVerb::Add(Add { database, .. })
+    | SubscriptionsVerb::Import { database, .. }
+    | SubscriptionsVerb::List { database, .. }) = &order.verb;
+    match database::open(database).await? {
+        Opened::Sqlite(storage) => run_on(order, database, &storage).await,
+        Opened::Postgres(storage) => run_on(order, database, &*storage).await,
+    }
+}
+
+async fn run_on(
+    order: &Subscriptions,
+    database: &Database,
+    storage: &impl Storage,
+) -> Result<Outcome, BillingFailure> {
     match &order.verb {
-        SubscriptionsVerb::Add(order) => add(database, &storage, vec![subscription(order)?]).await,
-        SubscriptionsVerb::Import { file, .. } => add(database, &storage, import(file)?).await,
-        SubscriptionsVerb::List { json, .. } => list(database, &storage, *json).await,
+        SubscriptionsVerb::Add(order) => add(database, storage, vec![subscription(order)?]).await,
+        SubscriptionsVerb::Import { file, .. } => add(database, storage, import(file)?).await,
+        SubscriptionsVerb::List { json, .. } => list(database, storage, *json).await,
     }
 }
 
@@ -145,7 +153,13 @@ fn standing_line(standing: &Standing, json: bool) -> String {
 }
 
 pub(super) async fn charges(order: &Charges) -> Result<Outcome, BillingFailure> {
-    let Opened::Sqlite(storage) = database::open(&order.database)?;
+    match database::open(&order.database).await? {
+        Opened::Sqlite(storage) => list_charges(order, &storage).await,
+        Opened::Postgres(storage) => list_charges(order, &*storage).await,
+    }
+}
+
+async fn list_charges(order: &Charges, storage: &impl Storage) -> Result<Outcome, BillingFailure> {
     let mut after = None;
     loop {
         let page = storage.charges(after, PAGE).await;

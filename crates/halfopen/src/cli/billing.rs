@@ -48,7 +48,7 @@ pub(crate) enum Verb {
 /// Creates a database, for either service.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// A file.
+    /// A file, or a server's database: `postgres://user@host/name`.
     #[arg(long, value_name = "DATABASE", default_value = "billing.db")]
     pub(crate) database: Database,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Payment {
     /// Where to listen. Port 0 is any that is free; the address is printed.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
-    /// A file.
+    /// A file, or a server's database: `postgres://user@host/name`.
     #[arg(long, value_name = "DATABASE", default_value = "payments.db")]
     pub(crate) database: Database,
     /// Create the database if there is none.
@@ -159,6 +159,9 @@ pub(crate) struct Scheduler {
     /// What the scheduler is called; the same after a restart.
     #[arg(long, value_name = "NAME", default_value = "scheduler")]
     pub(crate) name: String,
+    /// Share the work with other schedulers of the database, each with a name of its own.
+    #[arg(long)]
+    pub(crate) shared: bool,
     /// Keep connections as this client does, such as apache-httpclient-4.
     #[arg(long, value_name = "CLIENT")]
     pub(crate) client: Option<String>,
