@@ -55,7 +55,7 @@ pub enum Unsendable {
     #[error("its scheme is neither http nor https")]
     Scheme,
     /// TLS was not set up.
-    #[error("its scheme is https and the client was built without TLS")]
+    #[error("its scheme is https and the client was built without TLS; give it a configuration")]
     NoTls,
     /// `CONNECT` needs a tunnel, which this client does not build.
     #[error("its method is CONNECT")]

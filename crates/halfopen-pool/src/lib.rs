@@ -1,5 +1,52 @@
 //! An HTTP client that knows its path.
 //!
+//! It is an ordinary client with a pool of connections, except that it counts idle time on the
+//! wire, learns from its first failure how long the path remembers an idle connection, and sends a
+//! request again only where that is safe; else its error says whether the request may have been
+//! processed.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use halfopen_pool::Client;
+//! use http::Request;
+//! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let payments = format!("http://{}", listener.local_addr()?);
+//! # tokio::spawn(async move {
+//! #     let (mut stream, _) = listener.accept().await.unwrap();
+//! #     let mut buffer = [0; 4_096];
+//! #     while stream.read(&mut buffer).await.unwrap() > 0 {
+//! #         let response = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npaid";
+//! #         stream.write_all(response).await.unwrap();
+//! #     }
+//! # });
+//! let client = Client::builder()
+//!     .connect_timeout(Duration::from_secs(1))
+//!     .read_timeout(Duration::from_secs(10))
+//!     .max_per_host(5)
+//!     .build()?;
+//!
+//! let charge = Request::post(format!("{payments}/payments"))
+//!     .header("Idempotency-Key", "subscription-7/2024-05")
+//!     .body("{\"amount\": 9900}")?;
+//! match client.send(charge).await {
+//!     Ok(response) => assert_eq!(response.into_body().bytes().await?, "paid"),
+//!     Err(error) => println!("{error}; processed: {:?}", error.processed()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`client`] is the client, [`connect`] where its connections come from, [`body`] what it sends,
+//! [`error`] what it says when there is no response, and [`wirelog`] its diary. It is a
+//! [`tower_service::Service`] too, and runs on any sockets, timer and executor that
+//! [`Builder`](client::Builder) is given; with the feature `tokio`, which is on by default, on
+//! tokio's. The feature `tls` adds `https` through rustls, `metrics` the events for Prometheus.
+//!
 //! The pure half decides and has no clock, no I/O and no async:
 //!
 //! | module | what is in it |
@@ -14,7 +61,7 @@
 //! | [`retry`] | whether a request that failed may go out again |
 //! | [`event`] | what the pool tells of itself |
 //!
-//! # A request's way
+//! # A request's way through the pure half
 //!
 //! ```
 //! use halfopen_core::time::{Duration, Instant};
@@ -77,6 +124,8 @@ pub mod error;
 pub mod event;
 pub mod idle;
 pub mod ledger;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod name;
 pub mod policy;
 pub mod preset;
@@ -88,5 +137,7 @@ pub mod wirelog;
 mod clock;
 mod http1;
 mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use client::Client;

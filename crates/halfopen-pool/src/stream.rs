@@ -20,7 +20,7 @@ use crate::idle::WireIdle;
 pub(crate) trait Tap: Send {
     fn sent(&mut self, now: Instant, bytes: &[u8]);
     fn received(&mut self, now: Instant, bytes: &[u8]);
-    fn failed(&mut self, now: Instant, error: &io::Error);
+    fn failed(&mut self, now: Instant, reading: bool, error: &io::Error);
 }
 
 /// hyper's end.
@@ -152,10 +152,10 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    fn failed(&mut self, now: Instant, error: &io::Error) {
+    fn failed(&mut self, now: Instant, reading: bool, error: &io::Error) {
         self.failure.get_or_insert(error.kind());
         if let Some(tapped) = &mut self.tap {
-            tapped.tap.failed(now, error);
+            tapped.tap.failed(now, reading, error);
         }
     }
 
@@ -205,7 +205,7 @@ impl Read for Stream {
                 state.last_byte = now;
                 state.reads = state.reads.saturating_add(1);
             }
-            Err(error) => state.failed(now, error),
+            Err(error) => state.failed(now, true, error),
         }
         Poll::Ready(read)
     }
@@ -224,7 +224,7 @@ impl Write for Stream {
         let mut state = lock(&self.state);
         let flushed = ready!(Pin::new(&mut state.transport).poll_flush(cx));
         if let Err(error) = &flushed {
-            state.failed(self.clock.now(), error);
+            state.failed(self.clock.now(), false, error);
         }
         Poll::Ready(flushed)
     }
@@ -252,7 +252,7 @@ impl Write for Stream {
                     show(tapped, now, slices, *length);
                 }
             }
-            Err(error) => state.failed(now, error),
+            Err(error) => state.failed(now, false, error),
         }
         Poll::Ready(written)
     }

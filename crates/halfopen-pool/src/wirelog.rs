@@ -259,8 +259,9 @@ impl Tap for Lines {
         }
     }
 
-    fn failed(&mut self, now: Instant, error: &io::Error) {
-        let text = format!("{} << \"[read] I/O error: {error}\"", name(self.id));
+    fn failed(&mut self, now: Instant, reading: bool, error: &io::Error) {
+        let side = if reading { "<< \"[read]" } else { ">> \"[write]" };
+        let text = format!("{} {side} I/O error: {error}\"", name(self.id));
         self.log.lock().line(now, &text);
     }
 }

@@ -37,6 +37,8 @@ pub struct Builder {
     ledger: LedgerConfig,
     ledger_file: Option<PathBuf>,
     seed: u64,
+    #[cfg(feature = "tls")]
+    tls: Option<rustls::ClientConfig>,
 }
 
 /// Why there is no client.
@@ -177,6 +179,13 @@ impl Builder {
         Self { dial: Some(Box::new(connector)), ..self }
     }
 
+    /// Speaks TLS to `https` destinations, with the roots of trust, certificates and versions of
+    /// this configuration. Without it, `https` is an error.
+    #[cfg(feature = "tls")]
+    pub fn tls(self, config: rustls::ClientConfig) -> Self {
+        Self { tls: Some(config), ..self }
+    }
+
     /// Sets who tells the time; with the feature `tokio`, by default tokio.
     pub fn timer(self, timer: impl Timer + Send + Sync + 'static) -> Self {
         Self { timer: Some(Arc::new(timer)), ..self }
@@ -211,7 +220,9 @@ impl Builder {
     }
 
     /// Builds the client.
+    #[cfg_attr(not(feature = "tokio"), expect(unused_mut, reason = "nothing to fill in"))]
     pub fn build(mut self) -> Result<Client, BuildError> {
+        #[cfg(feature = "tokio")]
         self.fill_in();
         let clock = Clock::new(self.timer.ok_or(BuildError::NoTimer)?);
         let wall_clock = self.wall_clock.unwrap_or_else(|| from_now_on(clock.clone()));
@@ -234,6 +245,8 @@ impl Builder {
             wire_log: self.wire_log,
             ledger,
             seed: self.seed,
+            #[cfg(feature = "tls")]
+            tls: self.tls.map(Arc::new),
         });
         Ok(Client {
             shared: Arc::new(shared),
@@ -257,9 +270,6 @@ impl Builder {
         self.timer.get_or_insert_with(|| Arc::new(TokioTimer::new()));
         self.execute.get_or_insert_with(|| Arc::new(|task| TokioExecutor::new().execute(task)));
     }
-
-    #[cfg(not(feature = "tokio"))]
-    fn fill_in(&mut self) {}
 }
 
 impl fmt::Debug for Builder {

@@ -56,7 +56,7 @@ pub(super) async fn run(
     request: Request<Body>,
 ) -> Result<Response<ResponseBody>, Error> {
     let (mut parts, body) = request.into_parts();
-    let to = destination(&parts).map_err(Error::Unsendable)?;
+    let to = destination(&parts, shared.speaks_tls).map_err(Error::Unsendable)?;
     prepare(&mut parts, matches!(shared.policy.reuse, Reuse::Never));
     let destination =
         PathName { destination: to.to_string().into(), source: shared.source.clone() };
@@ -299,7 +299,7 @@ fn poll_patience(
     }
 }
 
-fn destination(parts: &Parts) -> Result<Destination, Unsendable> {
+fn destination(parts: &Parts, speaks_tls: bool) -> Result<Destination, Unsendable> {
     if parts.method == Method::CONNECT {
         return Err(Unsendable::Connect);
     }
@@ -308,7 +308,7 @@ fn destination(parts: &Parts) -> Result<Destination, Unsendable> {
     if scheme.is_some_and(|scheme| !tls && scheme != &Scheme::HTTP) {
         return Err(Unsendable::Scheme);
     }
-    if tls {
+    if tls && !speaks_tls {
         return Err(Unsendable::NoTls);
     }
     let host = parts.uri.host().filter(|host| !host.is_empty()).ok_or(Unsendable::NoHost)?;

@@ -1,6 +1,6 @@
 //! How a request gets a connection: its turn first, then one from the shelf or a new one.
 
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use std::io;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::http1::Connection;
 use crate::idle::WireIdle;
 use crate::name::{ConnectionId, PathName};
 use crate::policy::{Notice, Policy};
+use crate::retry::Objection;
 use crate::shelf::{Discard, Idle, Take, Taken};
 use crate::stream::Stream;
 use crate::turn::{Asked, Call, Ticket};
@@ -134,6 +135,9 @@ impl Turn {
                     let took = took(now, since);
                     let error = source.to_string();
                     state.tell(now, &path, || What::NotOpened { took, error });
+                    // It would be tried again in vain, and for as long once more.
+                    let why = Objection::NewConnection;
+                    state.tell(now, &path, || What::GivenUp { id: None, why });
                     if source.kind() == io::ErrorKind::ConnectionRefused {
                         state.refused(now, wall, &path);
                     }
@@ -237,7 +241,7 @@ fn looks(policy: &Policy, quiet: WireIdle) -> bool {
 
 /// Opens a transport within the connect timeout.
 async fn dial(shared: &Shared, to: &Destination, since: Instant) -> io::Result<Box<dyn Transport>> {
-    let mut dialling = shared.dial.dial(to);
+    let mut dialling = pin!(shared.dial(to));
     let Some(patience) = shared.policy.timeouts.connect else { return dialling.await };
     let mut sleep: Option<Pin<Box<dyn Sleep>>> = None;
     core::future::poll_fn(|cx| {

@@ -5,6 +5,7 @@
 
 use core::task::Waker;
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use halfopen_core::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 
 use super::reaper::{self, Reaper};
 use crate::clock::Clock;
-use crate::connect::Dial;
+use crate::connect::{Destination, Dial, Transport};
 use crate::event::{Event, Watch, What};
 use crate::http1::{Connection, End};
 use crate::idle::{Cap, WireIdle};
@@ -28,7 +29,7 @@ pub(super) type Execute = Arc<dyn Fn(Task) + Send + Sync>;
 pub(super) type Task = core::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(super) struct Shared {
-    pub(super) dial: Box<dyn Dial>,
+    dial: Box<dyn Dial>,
     pub(super) clock: Clock,
     pub(super) execute: Execute,
     pub(super) policy: Policy,
@@ -36,6 +37,10 @@ pub(super) struct Shared {
     pub(super) watchers: Vec<Arc<dyn Watch>>,
     pub(super) wire_log: Option<WireLog>,
     pub(super) wall_clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Whether `https` can be spoken.
+    pub(super) speaks_tls: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<rustls::ClientConfig>>,
     state: Mutex<State>,
 }
 
@@ -77,33 +82,57 @@ pub(super) struct Parts {
     pub(super) wall_clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     pub(super) ledger: Option<Ledger>,
     pub(super) seed: u64,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl Shared {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { dial, clock, execute, policy, watchers, wire_log, wall_clock, ledger, seed } =
-            parts;
         let state = State {
-            shelf: Shelf::new(&policy, seed),
-            turns: Turnstile::new(&policy),
-            ledger,
+            shelf: Shelf::new(&parts.policy, parts.seed),
+            turns: Turnstile::new(&parts.policy),
+            ledger: parts.ledger,
             queue: BTreeMap::new(),
             reaper: Reaper::default(),
             shut_down: false,
             next_id: 0,
-            events: (!watchers.is_empty()).then(Vec::new),
+            events: (!parts.watchers.is_empty()).then(Vec::new),
         };
         Self {
-            source: dial.source().map(Arc::from),
-            dial,
-            clock,
-            execute,
-            policy,
-            watchers,
-            wire_log,
-            wall_clock,
+            source: parts.dial.source().map(Arc::from),
+            dial: parts.dial,
+            clock: parts.clock,
+            execute: parts.execute,
+            policy: parts.policy,
+            watchers: parts.watchers,
+            wire_log: parts.wire_log,
+            wall_clock: parts.wall_clock,
+            #[cfg(feature = "tls")]
+            speaks_tls: parts.tls.is_some(),
+            #[cfg(not(feature = "tls"))]
+            speaks_tls: false,
+            #[cfg(feature = "tls")]
+            tls: parts.tls,
             state: Mutex::new(state),
         }
+    }
+
+    /// Opens a transport, secure if the destination asks for it.
+    #[cfg(feature = "tls")]
+    pub(super) async fn dial(&self, to: &Destination) -> io::Result<Box<dyn Transport>> {
+        let transport = self.dial.dial(to).await?;
+        match &self.tls {
+            Some(config) if to.tls => {
+                crate::tls::secure(Arc::clone(config), &to.host, transport).await
+            }
+            Some(_) | None => Ok(transport),
+        }
+    }
+
+    /// Opens a transport.
+    #[cfg(not(feature = "tls"))]
+    pub(super) async fn dial(&self, to: &Destination) -> io::Result<Box<dyn Transport>> {
+        self.dial.dial(to).await
     }
 
     /// Changes the state, then does what follows.

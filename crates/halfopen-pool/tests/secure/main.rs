@@ -1,0 +1,91 @@
+//! The client over TLS, on loopback.
+
+#![cfg(all(feature = "tls", feature = "tokio"))]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use halfopen_pool::Client;
+use halfopen_pool::client::Used;
+use halfopen_pool::error::{Error, Unsendable};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+/// A server with a certificate for `localhost`, and who trusts it. The certificate was made for a
+/// hundred years:
+///
+/// ```sh
+/// openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 \
+///     -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+///     -addext basicConstraints=critical,CA:FALSE -keyout key.pem -out certificate.pem
+/// openssl x509 -in certificate.pem -outform der -out certificate.der
+/// openssl pkcs8 -topk8 -nocrypt -in key.pem -outform der -out key.der
+/// ```
+async fn serve() -> (u16, ClientConfig) {
+    let certificate = CertificateDer::from(include_bytes!("certificate.der").as_slice());
+    let key = PrivateKeyDer::try_from(include_bytes!("key.der").as_slice()).unwrap();
+    let server = ServerConfig::builder().with_no_client_auth();
+    let server = server.with_single_cert(vec![certificate.clone()], key).unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = TlsAcceptor::from(Arc::new(server));
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            // A connection that breaks is the client's to judge.
+            tokio::spawn(async move { answer(&acceptor, stream).await.ok() });
+        }
+    });
+    (port, trusting(certificate))
+}
+
+fn trusting(certificate: CertificateDer<'static>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
+}
+
+async fn answer(acceptor: &TlsAcceptor, stream: TcpStream) -> io::Result<()> {
+    let mut stream = acceptor.accept(stream).await?;
+    let mut buffer = [0; 4_096];
+    while stream.read(&mut buffer).await? > 0 {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npaid").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secure_connection_is_kept_and_used_again() {
+    let (port, trust) = serve().await;
+    let client = Client::builder().tls(trust).build().unwrap();
+    let uri = format!("https://localhost:{port}/pay");
+    for reused in [false, true] {
+        let response = client.post(uri.as_str(), "10 won").await.unwrap();
+        let used = *response.extensions().get::<Used>().unwrap();
+        assert_eq!((used.connection.0, used.quiet.is_some()), (0, reused));
+        assert_eq!(used.peer.unwrap().port(), port);
+        assert_eq!(response.into_body().bytes().await.unwrap(), "paid");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_no_connection() {
+    let (port, trust) = serve().await;
+    let client = Client::builder().tls(trust).build().unwrap();
+    let error = client.get(format!("https://127.0.0.1:{port}/").as_str()).await.unwrap_err();
+    let Error::NotConnected { source, .. } = &error else { panic!("{error}") };
+    assert!(source.to_string().contains("certificate"), "{source}");
+}
+
+#[tokio::test]
+async fn without_a_configuration_nothing_secure_is_sent_in_the_clear() {
+    let client = Client::builder().build().unwrap();
+    let error = client.get("https://localhost/").await.unwrap_err();
+    assert!(matches!(error, Error::Unsendable(Unsendable::NoTls)), "{error}");
+}
