@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::pin::Pin;
+use core::task::{Context, Poll};
 use std::sync::Arc;
 
 use halfopen_core::time::{Duration, Instant};
@@ -26,9 +27,40 @@ impl Clock {
 
     /// Returns what waits until `deadline`.
     pub(crate) fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        self.timer.sleep_until(self.at(deadline))
+    }
+
+    fn at(&self, instant: Instant) -> std::time::Instant {
         // Nobody waits for an instant that std cannot say: a century does as well.
-        let after = deadline.saturating_since(Instant::EPOCH).min(Duration::from_hours(876_600));
-        self.timer.sleep_until(self.epoch + after)
+        let after = instant.saturating_since(Instant::EPOCH).min(Duration::from_hours(876_600));
+        self.epoch + after
+    }
+}
+
+/// A timer that a connection keeps from request to request.
+///
+/// Setting it later costs next to nothing, while a new one may wake the runtime's driver; so it is
+/// left to run when nobody waits.
+#[derive(Default)]
+pub(crate) struct Alarm {
+    sleep: Option<(Instant, Pin<Box<dyn Sleep>>)>,
+}
+
+impl Alarm {
+    /// Waits until `deadline`, which may be another than when it was last polled.
+    pub(crate) fn poll_until(
+        &mut self,
+        deadline: Instant,
+        clock: &Clock,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let (set, sleep) =
+            self.sleep.get_or_insert_with(|| (deadline, clock.sleep_until(deadline)));
+        if *set != deadline {
+            *set = deadline;
+            clock.timer.reset(sleep, clock.at(deadline));
+        }
+        sleep.as_mut().poll(cx)
     }
 }
 

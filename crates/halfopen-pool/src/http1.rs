@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 
 use crate::body::Body;
+use crate::clock::Alarm;
 use crate::idle::{Wire, WireIdle};
 use crate::stream::{Gauge, Stream};
 
@@ -27,6 +28,8 @@ pub(crate) struct Connection {
     sender: http1::SendRequest<Body>,
     shared: Arc<Shared>,
     pub(crate) gauge: Gauge,
+    /// For whoever waits for the other end.
+    pub(crate) alarm: Alarm,
 }
 
 struct Shared {
@@ -58,7 +61,7 @@ impl Connection {
         let (sender, hyper) = http1::handshake(stream).await?;
         let state = State { hyper: Some(Box::new(hyper)), idle: false, watcher: Watcher::Absent };
         let shared = Arc::new(Shared { state: Mutex::new(state) });
-        Ok(Self { sender, shared, gauge })
+        Ok(Self { sender, shared, gauge, alarm: Alarm::default() })
     }
 
     /// Sends a request and waits for the head of its response.

@@ -1,8 +1,9 @@
 //! One request from its turn to the head of its response, sent again where that is safe.
 
 use core::future::poll_fn;
-use core::pin::{Pin, pin};
-use core::task::{Context, Poll};
+use core::mem;
+use core::pin::pin;
+use core::task::{Poll, ready};
 use std::sync::Arc;
 
 use halfopen_core::time::Duration;
@@ -11,7 +12,6 @@ use http::request::Parts;
 use http::uri::Scheme;
 use http::{Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
-use hyper::rt::Sleep;
 
 use super::failure::{self, Failed};
 use super::hint::KeepAlive;
@@ -266,37 +266,29 @@ async fn in_time(
     lease: &mut Lease,
     request: Request<Body>,
 ) -> Option<Result<Response<Incoming>, SendError>> {
+    let Some(patience) = shared.policy.timeouts.read else {
+        return Some(lease.connection.send(request).await);
+    };
     let gauge = lease.connection.gauge.clone();
-    let mut sending = pin!(lease.connection.send(request));
-    let Some(patience) = shared.policy.timeouts.read else { return Some(sending.await) };
-    let mut sleep: Option<Pin<Box<dyn Sleep>>> = None;
-    poll_fn(|cx| {
-        if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
-            return Poll::Ready(Some(sent));
-        }
-        poll_patience(shared, &mut sleep, || gauge.last_sent(), patience, cx).map(|()| None)
-    })
-    .await
-}
-
-/// Waits until `patience` has passed since what `since` says by then.
-fn poll_patience(
-    shared: &Shared,
-    sleep: &mut Option<Pin<Box<dyn Sleep>>>,
-    since: impl Fn() -> halfopen_core::time::Instant,
-    patience: Duration,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    loop {
-        let sleeping = sleep.get_or_insert_with(|| shared.clock.sleep_until(since() + patience));
-        if sleeping.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        if since() + patience <= shared.clock.now() {
-            return Poll::Ready(());
-        }
-        *sleep = None;
-    }
+    let mut alarm = mem::take(&mut lease.connection.alarm);
+    let sent = {
+        let mut sending = pin!(lease.connection.send(request));
+        poll_fn(|cx| {
+            if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
+                return Poll::Ready(Some(sent));
+            }
+            loop {
+                let sent = gauge.last_sent();
+                ready!(alarm.poll_until(sent + patience, &shared.clock, cx));
+                if sent == gauge.last_sent() {
+                    return Poll::Ready(None);
+                }
+            }
+        })
+        .await
+    };
+    lease.connection.alarm = alarm;
+    sent
 }
 
 fn destination(parts: &Parts, speaks_tls: bool) -> Result<Destination, Unsendable> {

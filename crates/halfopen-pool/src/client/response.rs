@@ -5,10 +5,10 @@ use core::task::{Context, Poll};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use halfopen_core::time::Instant;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::rt::Sleep;
 
 use super::failure::{self, Failed};
 use super::hint::KeepAlive;
@@ -45,12 +45,13 @@ pub struct ResponseBody {
     lease: Option<Lease>,
     hint: KeepAlive,
     retries: u32,
-    sleep: Option<Pin<Box<dyn Sleep>>>,
+    /// Until when the next piece is waited for, if it is.
+    deadline: Option<Instant>,
 }
 
 impl ResponseBody {
     pub(super) fn new(incoming: Incoming, lease: Lease, hint: KeepAlive, retries: u32) -> Self {
-        let mut body = Self { incoming, lease: Some(lease), hint, retries, sleep: None };
+        let mut body = Self { incoming, lease: Some(lease), hint, retries, deadline: None };
         if body.incoming.is_end_stream() {
             body.end();
         }
@@ -103,12 +104,12 @@ impl ResponseBody {
     }
 
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(lease) = &self.lease else { return Poll::Pending };
-        let shared = lease.turn.shared();
+        let Some(Lease { connection, turn, .. }) = &mut self.lease else { return Poll::Pending };
+        let shared = turn.shared();
         let Some(patience) = shared.policy.timeouts.read else { return Poll::Pending };
         let clock = &shared.clock;
-        let sleep = self.sleep.get_or_insert_with(|| clock.sleep_until(clock.now() + patience));
-        sleep.as_mut().poll(cx)
+        let deadline = *self.deadline.get_or_insert_with(|| clock.now() + patience);
+        connection.alarm.poll_until(deadline, clock, cx)
     }
 }
 
@@ -129,7 +130,7 @@ impl http_body::Body for ResponseBody {
             Poll::Pending => return Poll::Pending,
         };
         // Between pieces the reader may take its time: patience begins when it asks.
-        self.sleep = None;
+        self.deadline = None;
         match polled {
             Some(Ok(frame)) => {
                 if self.incoming.is_end_stream() {
