@@ -3,6 +3,7 @@
 //! `crates/halfopen/tests/corpora.rs` compiles this as well and replays each committed corpus, so
 //! that the tests need no nightly toolchain.
 
+pub mod balancer;
 pub mod gateway;
 pub mod ledger;
 pub mod packet;

@@ -47,3 +47,8 @@ fn histories_of_the_corpus_pass_through_a_gateway() {
 fn texts_and_histories_of_the_corpus_teach_a_ledger() {
     assert!(replay("ledger", fuzz::ledger::run) >= 12);
 }
+
+#[test]
+fn talk_of_the_corpus_passes_through_a_balancer() {
+    assert!(replay("balancer", fuzz::balancer::run) >= 12);
+}

@@ -14,6 +14,7 @@ use halfopen_sim::host::{Host, HostConfig};
 use halfopen_sim::net::TcpListener;
 use halfopen_sim::world::{PathId, World};
 
+mod balancer;
 mod determinism;
 mod endings;
 mod http;
