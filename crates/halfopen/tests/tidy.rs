@@ -349,12 +349,15 @@ fn integers(line: &str) -> Vec<u64> {
 
 /// Returns the numbers by which one would recognise a product.
 ///
-/// Those below 200 are everybody's, and those of the RFCs may stand in code under their citation.
+/// Those below 200 and whole tens of minutes are everybody's, and those of the RFCs may stand in
+/// code under their citation.
 fn product_numbers() -> BTreeSet<u64> {
     let rfc = numbers_of("rfc-5382");
+    let everybodys = |number: u64| number < 200 || number.is_multiple_of(600);
     let products = Profile::names().flat_map(numbers_of);
     let clients = Client::names().flat_map(times_of);
-    products.chain(clients).filter(|number| *number >= 200 && !rfc.contains(number)).collect()
+    let all = products.chain(clients);
+    all.filter(|&number| !everybodys(number) && !rfc.contains(&number)).collect()
 }
 
 /// Returns a product's times in seconds and its limits.
