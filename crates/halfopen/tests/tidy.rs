@@ -365,8 +365,9 @@ fn numbers_of(profile: &str) -> BTreeSet<u64> {
     let profile = Profile::shipped(profile).expect(profile);
     let Some(config) = profile.gateway(Vec::new()) else {
         let config = profile.balancer().expect("it is a gateway or a balancer");
-        let times = [config.client_keep_alive, Some(config.deregistration_delay)];
-        return times.into_iter().flatten().map(|time| time.as_secs()).collect();
+        // Its age of a client's connection, an hour, is no number to recognise it by.
+        let times = [config.idle_timeout, config.connect_timeout, config.deregistration_delay];
+        return times.into_iter().map(|time| time.as_secs()).collect();
     };
     let timers = config.idle.timers;
     let each = [
