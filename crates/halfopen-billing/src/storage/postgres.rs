@@ -2,8 +2,8 @@
 //!
 //! A claim skips the rows that another transaction has locked (`FOR UPDATE SKIP LOCKED`), so that
 //! nobody waits for anybody. A scheduler that vanishes in the middle of one – killed, or cut off by
-//! a box that forgot its connection – leaves its rows locked until the server gives it up, after half
-//! a minute; its leases run out by themselves.
+//! a box that forgot its connection – leaves its rows locked until the server gives it up, after
+//! half a minute; its leases run out by themselves.
 //!
 //! The connection is given back at the end of each run, so that none idles for longer than the
 //! path to the server remembers. It is not encrypted.
