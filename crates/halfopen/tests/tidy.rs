@@ -349,11 +349,11 @@ fn integers(line: &str) -> Vec<u64> {
 
 /// Returns the numbers by which one would recognise a product.
 ///
-/// Those below 200 and whole tens of minutes are everybody's, and those of the RFCs may stand in
-/// code under their citation.
+/// Those below 200, ten and twenty minutes and an hour are everybody's, and those of the RFCs may
+/// stand in code under their citation.
 fn product_numbers() -> BTreeSet<u64> {
     let rfc = numbers_of("rfc-5382");
-    let everybodys = |number: u64| number < 200 || number.is_multiple_of(600);
+    let everybodys = |number: u64| number < 200 || [600, 1_200, 3_600].contains(&number);
     let products = Profile::names().flat_map(numbers_of);
     let clients = Client::names().flat_map(times_of);
     let all = products.chain(clients);
