@@ -76,7 +76,8 @@ fn what_is_left_to_do_is_an_issue() {
 #[test]
 fn a_products_number_stands_in_its_file_only() {
     let numbers = product_numbers();
-    assert!(numbers.len() > 5, "the files yield {numbers:?} only");
+    let known = [350, 55_000].iter().all(|number| numbers.contains(number));
+    assert!(known, "the files yield {numbers:?} only");
     let offences = files(&["rs"]).into_iter().filter(File::is_shipped_code).flat_map(|file| {
         let code = code_only(before_tests(&file.text));
         let found = code.lines().zip(1..).flat_map(|(line, at)| {
