@@ -28,8 +28,8 @@ fn subscribe(folder: &Path) {
 }
 
 fn once(folder: &Path, to: &str, more: &[&str]) -> Child {
-    let args = ["scheduler", "--once", "--log", "off", "--to", to, "--again", "10ms"];
-    let rest = ["--again-most", "50ms", "--parallel", "4", "--patience", "2s", "--lease", "3s"];
+    let args = ["scheduler", "--once", "--log", "off", "--to", to, "--again", "1s"];
+    let rest = ["--again-most", "1s", "--parallel", "4", "--patience", "2s", "--lease", "3s"];
     let mut command = billing(folder, &[&args[..], &rest[..], more].concat());
     command.stdout(Stdio::null()).spawn().unwrap()
 }
@@ -149,7 +149,7 @@ fn run_until_all_is_paid(folder: &Path, to: &str) {
         if charges.matches("  paid ").count() == SUBSCRIPTIONS {
             return;
         }
-        thread::sleep(Duration::from_millis(60));
+        thread::sleep(Duration::from_millis(1050));
     }
     panic!("{}", stdout(folder, &["charges"], 0));
 }
