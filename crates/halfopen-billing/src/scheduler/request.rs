@@ -117,11 +117,14 @@ fn reason(status: StatusCode, body: &[u8]) -> String {
     detail.map_or_else(|| status.to_string(), |detail| format!("{status}: {detail}"))
 }
 
-/// Returns an error and what caused it, the outermost first.
+/// Returns an error and what caused it, the outermost first. Some errors end with their cause
+/// already, which is then not said twice.
 fn causes(error: &(dyn Error + 'static)) -> String {
-    let texts = successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source())
-        .map(ToString::to_string);
-    texts.collect::<Vec<_>>().join(": ")
+    let all = successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+    let join = |said: String, cause: String| {
+        if said.ends_with(&cause) { said } else { format!("{said}: {cause}") }
+    };
+    all.map(ToString::to_string).reduce(join).unwrap_or_default()
 }
 
 fn unknown(reason: impl Display) -> Outcome {
@@ -158,6 +161,23 @@ mod tests {
         let body =
             r#"{"subscription":"customer-17","period":"2026-01","amount":990,"currency":"EUR"}"#;
         assert_eq!(request.body(), body);
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{text}")]
+        struct Failure {
+            text: &'static str,
+            #[source]
+            cause: std::io::Error,
+        }
+        let said = |text| {
+            let cause = std::io::Error::other("reset by peer");
+            causes(&Failure { text, cause })
+        };
+        assert_eq!(said("no response"), "no response: reset by peer");
+        assert_eq!(said("no response: reset by peer"), "no response: reset by peer");
     }
 
     #[test]
