@@ -107,6 +107,8 @@ pub struct Pool {
     pub preset: Option<String>,
     /// What becomes of a connection after its response.
     pub connections: Option<Connections>,
+    /// How many connections there may be, in use or idle; a request beyond them waits for its turn.
+    pub max_connections: Option<u32>,
     /// After how long without use the pool closes a connection.
     pub idle_cap: Option<Duration>,
     /// Whether a `Keep-Alive` hint of the far end lowers the cap.

@@ -22,6 +22,7 @@ pub fn of(pool: &Pool) -> Option<Policy> {
     if let Reuse::Kept(keep) = &mut policy.reuse {
         cap(keep, pool);
     }
+    policy.limits.per_host = pool.max_connections.or(policy.limits.per_host);
     let timeouts = &mut policy.timeouts;
     timeouts.connect = pool.connect_timeout.or(timeouts.connect);
     timeouts.read = pool.read_timeout.or(timeouts.read);
@@ -93,6 +94,9 @@ mod tests {
         let capped = Pool { idle_cap: Some(Duration::from_mins(5)), ..preset.clone() };
         assert_eq!(kept(&capped).idle_max, Some(Duration::from_mins(5)));
         assert_eq!(kept(&capped).notice, kept(&preset).notice);
+        assert_eq!(of(&preset).unwrap().limits.per_host, Some(2));
+        let wider = Pool { max_connections: Some(5), ..preset.clone() };
+        assert_eq!(of(&wider).unwrap().limits.per_host, Some(5));
         let fresh = Pool { connections: Some(Connections::PerRequest), ..preset };
         assert_eq!(of(&fresh).unwrap().reuse, Reuse::Never);
     }

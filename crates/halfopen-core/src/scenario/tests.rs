@@ -41,6 +41,17 @@ fn every_scenario_that_ships_can_be_read() {
 }
 
 #[test]
+fn a_pool_may_be_bounded() {
+    let text = Scenario::text("incident").unwrap();
+    let bounded = |max: &str| {
+        let pooled = format!("connections = \"pooled\"\nmax-connections = {max}");
+        Scenario::parse("mine", &text.replace("connections = \"pooled\"", &pooled))
+    };
+    assert_eq!(bounded("2").unwrap().client.pool.max_connections, Some(2));
+    assert!(bounded("0").unwrap_err().to_string().contains("0 is not from 1 to"));
+}
+
+#[test]
 fn the_incident_is_ten_requests_every_twenty_minutes_through_a_nat_gateway() {
     let incident = shipped("incident");
     let Asks::Bursts(bursts) = &incident.client.asks;

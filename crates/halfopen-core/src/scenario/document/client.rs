@@ -34,6 +34,7 @@ pub(super) struct ClientText {
     request_bytes: Option<Spanned<u32>>,
     preset: Option<Spanned<String>>,
     connections: Option<Connections>,
+    max_connections: Option<Spanned<u32>>,
     idle_cap: Option<Spanned<Humane>>,
     heeds_hint: Option<Spanned<bool>>,
     connect_timeout: Option<Humane>,
@@ -79,9 +80,11 @@ impl ClientText {
             text.refuse(&keys, "is for pooled connections")?;
         }
         let duration = |humane: Option<Humane>| humane.map(|Humane(duration)| duration);
+        let max_connections = self.max_connections.as_ref().map(|max| text.count(max, u32::MAX));
         Ok(Pool {
             preset: self.preset(text)?,
             connections: self.connections,
+            max_connections: max_connections.transpose()?,
             idle_cap: self.idle_cap.as_ref().map(|cap| cap.get_ref().0),
             heeds_hint: self.heeds_hint.as_ref().map(|heeds| *heeds.get_ref()),
             connect_timeout: duration(self.connect_timeout),
