@@ -40,6 +40,9 @@ pub const BURST_MAX: u32 = 10_000;
 /// The most times that are read of a file. Each takes eight bytes.
 pub const TIMES_MAX: usize = 20_000_000;
 
+/// The most requests of all runs of a [`Study`].
+pub const REQUESTS_MAX: u64 = 50_000_000;
+
 /// When requests arrive.
 #[derive(Clone, Debug)]
 pub enum Traffic {
@@ -87,6 +90,12 @@ pub enum Error {
     /// There are more times than are kept.
     #[error("it has more than {TIMES_MAX} times: cut it into pieces, or give a rate instead")]
     TooManyTimes,
+    /// Nobody would wait for all these to be run.
+    #[error("it has more than {REQUESTS_MAX} requests: ask for a shorter time or fewer runs")]
+    TooManyRequests,
+    /// No request arrives while the run lasts.
+    #[error("no request arrives in {} s: let them arrive for a longer time", .0.as_secs())]
+    Nothing(Duration),
     /// A run cannot last that long.
     #[error("its first and last time are {days} days apart, and a run lasts two years at most")]
     TooFarApart {
@@ -115,18 +124,8 @@ impl Traffic {
         }
     }
 
-    /// Tells whether another seed gives other arrivals.
-    #[must_use]
-    pub const fn is_chance(&self) -> bool {
-        match self {
-            Self::Rate(_) => true,
-            Self::Timetable(_) | Self::Record(_) => false,
-        }
-    }
-
     /// Says what arrives in a run, without running it.
-    #[must_use]
-    pub fn outline(&self, length: Duration, seed: u64) -> Outline {
+    pub fn outline(&self, length: Duration, seed: u64) -> Result<Outline, Error> {
         let mut outline = Outline::default();
         let mut last: Option<Instant> = None;
         for Burst { at, requests } in self.arrivals(length, seed) {
@@ -134,8 +133,11 @@ impl Traffic {
             outline.longest_pause = outline.longest_pause.max(pause);
             outline.requests += u64::from(requests);
             last = Some(at);
+            if outline.requests > REQUESTS_MAX {
+                return Err(Error::TooManyRequests);
+            }
         }
-        outline
+        if outline.requests == 0 { Err(Error::Nothing(length)) } else { Ok(outline) }
     }
 
     fn arrivals(

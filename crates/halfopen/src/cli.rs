@@ -1,11 +1,14 @@
 //! The command line.
 
 pub(crate) mod billing;
+mod traffic;
 
 use std::path::PathBuf;
 
 use anstream::ColorChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use traffic::Traffic;
 
 /// Reproduces and diagnoses connections that one side, or a box between, has forgotten.
 #[derive(Debug, Parser)]
@@ -88,6 +91,8 @@ pub(crate) struct Reproduce {
     /// Print for programs.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) traffic: Traffic,
 }
 
 const REPRODUCE_HELP: &str = "\
@@ -95,6 +100,7 @@ Examples:
   halfopen reproduce
   halfopen reproduce firewall-drops-silently
   halfopen reproduce my-path.toml --seed 7 --captures run7
+  halfopen reproduce --traffic 'cron:*/20 * * * * x10' --cap 60s,300s,none
 
 Exit code: 0 the diagnosis says what happened and what the scenario expects, 1 it does not,
 2 failed.";

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use halfopen_capture::pcap;
 use halfopen_core::scenario::DocumentError;
-use halfopen_lab::reproduce;
+use halfopen_lab::{reproduce, traffic};
 
 use crate::billing::BillingFailure;
 
@@ -34,6 +34,10 @@ pub(crate) enum Failure {
     Scenario { file: String, text: String, error: DocumentError },
     #[error("the scenario `{scenario}` cannot be run: {error}")]
     Run { scenario: String, error: reproduce::Error },
+    #[error("`{0}` is neither a rate nor a cron line, and there is no such file")]
+    NoTraffic(String),
+    #[error("{}{error}", .input.as_ref().map_or(String::new(), |input| format!("{input}: ")))]
+    Traffic { input: Option<String>, error: traffic::Error },
     #[error("`{}` is there already", .0.display())]
     Exists(PathBuf),
     #[error("cannot write `{}`: {error}", path.display())]
@@ -64,6 +68,9 @@ impl Failure {
             Self::NoScenario(_) => {
                 "`halfopen reproduce --list` names those that ship; a file is named with its ending"
             }
+            Self::NoTraffic(_) => {
+                "a rate is like 5/s or 200/day, a cron line like 'cron:*/20 * * * * x10'"
+            }
             Self::Exists(_) => "no capture is overwritten: name another folder",
             Self::Permission(_) => {
                 "captures made by root belong to root: change their owner, or use sudo"
@@ -79,6 +86,7 @@ impl Failure {
             | Self::Write(_)
             | Self::Scenario { .. }
             | Self::Run { .. }
+            | Self::Traffic { .. }
             | Self::Save { .. } => return None,
         };
         Some(hint.to_owned())

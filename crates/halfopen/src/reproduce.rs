@@ -5,6 +5,7 @@ mod captures;
 mod packets;
 mod script;
 mod timeline;
+mod traffic;
 mod trial;
 
 use core::fmt::Write as _;
@@ -27,6 +28,9 @@ pub(crate) fn run(order: &Reproduce) -> Result<Outcome, Failure> {
         return Ok(Outcome::Clear);
     }
     let scenario = script::load(order.scenario.as_deref().unwrap_or(DEFAULT))?;
+    if let Some(what) = &order.traffic.what {
+        return traffic::run(order, scenario, what);
+    }
     let seed = order.seed.unwrap_or(scenario.seed);
     let run = reproduce(&scenario, seed)
         .map_err(|error| Failure::Run { scenario: scenario.name.clone(), error })?;

@@ -20,8 +20,8 @@ impl Interval {
     }
 }
 
-/// Returns the interval of the sum of `blocks`, which must not be empty: the middle 95 % of the sums
-/// of as many blocks drawn from these with replacement.
+/// Returns the interval of the sum of `blocks`, which must not be empty: the middle 95 % of the
+/// sums of as many blocks drawn from these with replacement.
 #[expect(clippy::cast_precision_loss, reason = "an interval needs no more than 52 bits")]
 pub(super) fn of_sum(blocks: &[u64], rng: &mut Rng) -> Interval {
     let mut draw = |_| (0..blocks.len()).map(|_| *rng.pick(blocks)).sum::<u64>();

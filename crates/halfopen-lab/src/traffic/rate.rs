@@ -8,7 +8,7 @@ use halfopen_core::time::{Duration, Instant};
 use super::{Error, RATE_MAX};
 use crate::reproduce::Burst;
 
-const HOUR: u64 = 3_600_000_000_000;
+const HOUR: u64 = 60 * 60 * 1_000_000_000;
 
 /// How many requests arrive in a second, for each hour of a day. A day starts with the run.
 ///
@@ -135,8 +135,8 @@ fn per_second(text: &str) -> Result<f64, String> {
     let seconds = match unit {
         "s" | "sec" | "second" => 1.0,
         "m" | "min" | "minute" => 60.0,
-        "h" | "hour" => 3_600.0,
-        "d" | "day" => 86_400.0,
+        "h" | "hour" => 60.0 * 60.0,
+        "d" | "day" => 24.0 * 60.0 * 60.0,
         _ => return Err(format!("`{unit}` is not one of s, min, h and day")),
     };
     let rate = number / seconds;
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_night_is_quieter_than_a_day() {
         let times = times("rate=60/min,night=1/h@23-6", 7, Duration::from_hours(240));
-        let night = |at: &&f64| !(6.0..23.0).contains(&(*at / 3600.0 % 24.0));
+        let night = |at: &&f64| !(6.0..23.0).contains(&(*at / 60.0 / 60.0 % 24.0));
         let at_night = times.iter().filter(night).count();
         assert!((40..100).contains(&at_night), "70 expected: {at_night}");
         assert!((600_000..620_000).contains(&(times.len() - at_night)), "{}", times.len());

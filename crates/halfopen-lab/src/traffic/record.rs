@@ -151,7 +151,8 @@ impl Draft {
             });
         };
         if u128::from(last.abs_diff(first)) > Config::LIMIT_MAX.as_nanos() {
-            let days = last.abs_diff(first) / (24 * 3_600 * 1_000_000_000);
+            let apart = Duration::from_nanos(last.abs_diff(first));
+            let days = apart.as_secs() / Duration::from_hours(24).as_secs();
             return Err(Error::TooFarApart { days });
         }
         Ok(Record {

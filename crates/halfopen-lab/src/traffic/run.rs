@@ -9,8 +9,9 @@ use halfopen_core::time::{Duration, Instant};
 use halfopen_sim::world::Config;
 
 use super::tally::{Case, Tally};
-use super::{Traffic, limit};
+use super::{Outline, REQUESTS_MAX, Traffic, limit};
 use crate::reproduce::{Attempt, Error, Outcome, Request, Stage};
+use crate::traffic;
 
 /// How much time passes before what was written down is counted and dropped.
 const STEP: Duration = Duration::from_mins(1);
@@ -43,6 +44,20 @@ pub struct Study<'a> {
 }
 
 impl Study<'_> {
+    /// Says what arrives in all runs, without running one.
+    pub fn outline(&self) -> Result<Outline, traffic::Error> {
+        let mut whole = Outline::default();
+        for run in 0..self.runs {
+            let one = self.traffic.outline(self.length, self.seed.wrapping_add(run.into()))?;
+            whole.requests += one.requests;
+            whole.longest_pause = whole.longest_pause.max(one.longest_pause);
+            if whole.requests > REQUESTS_MAX {
+                return Err(traffic::Error::TooManyRequests);
+            }
+        }
+        Ok(whole)
+    }
+
     /// Does the runs with a cap, and adds them up. All caps meet the same arrivals. `progress` is
     /// told how much virtual time has passed in all runs.
     pub fn run(&self, cap: Cap, mut progress: impl FnMut(Duration)) -> Result<Tally, Error> {

@@ -10,8 +10,18 @@ const HOUR: Duration = Duration::from_hours(1);
 /// With fewer pieces of time than these, nothing is said of how sure a number is.
 const BLOCKS_MIN: usize = 7;
 
-/// Bounds of ages that are counted together, in seconds.
-const AGES: [u64; 9] = [1, 10, 60, 300, 600, 1_200, 3_600, 6 * 3_600, 24 * 3_600];
+/// Bounds of ages that are counted together.
+const AGES: [Duration; 9] = [
+    Duration::from_secs(1),
+    Duration::from_secs(10),
+    Duration::from_mins(1),
+    Duration::from_mins(5),
+    Duration::from_mins(10),
+    Duration::from_mins(20),
+    HOUR,
+    Duration::from_hours(6),
+    DAY,
+];
 
 /// What became of requests. All numbers are counts of requests, unless they say otherwise.
 #[derive(Clone, Debug)]
@@ -82,7 +92,7 @@ pub(super) struct Case {
 impl Tally {
     /// Returns the tally of a run before its first request. Ages are also told apart at `limit`.
     pub(super) fn new(length: Duration, limit: Option<Duration>) -> Self {
-        let mut bounds: Vec<Duration> = AGES.map(Duration::from_secs).into();
+        let mut bounds: Vec<Duration> = AGES.into();
         bounds.extend(limit);
         bounds.sort_unstable();
         bounds.dedup();

@@ -12,9 +12,8 @@ pub enum Form {
     /// In ISO 8601; without an offset it is UTC.
     Iso,
     /// As AWS's application balancer writes its access log: field 22, when it received the request,
-    /// else field 2, when it answered.
-    ///
-    /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>
+    /// else field 2, when it answered. (Elastic Load Balancing, "Access logs for your Application
+    /// Load Balancer", access log entries.)
     Alb,
 }
 

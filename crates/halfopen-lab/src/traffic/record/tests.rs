@@ -25,8 +25,8 @@ fn alb(answered: &str, client: &str, received: &str) -> String {
          200 0 57 \"POST https://pay.example:443/a b HTTP/1.1\" \"curl/7.46.0\" \
          ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 arn:aws:tg/73e2d6bc24d8a067 \"Root=1-58337281\" \
          \"pay.example\" \"arn:aws:acm:us-east-2:123456789012:certificate/12345678\" 1 {received} \
-         \"authenticate,forward\" \"-\" \"-\" \"10.0.0.1:80\" \"200\" \"-\" \"-\" TID_1234abcd \"-\" \
-         \"-\" \"-\"\n"
+         \"authenticate,forward\" \"-\" \"-\" \"10.0.0.1:80\" \"200\" \"-\" \"-\" TID_1234abcd \
+         \"-\" \"-\" \"-\"\n"
     )
 }
 
