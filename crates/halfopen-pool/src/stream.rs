@@ -33,6 +33,8 @@ pub(crate) struct Stream {
 #[derive(Clone)]
 pub(crate) struct Gauge {
     state: Arc<Mutex<State>>,
+    /// Asked for once: they do not change, and asking is a system call.
+    addresses: (Option<SocketAddr>, Option<SocketAddr>),
 }
 
 struct State {
@@ -72,6 +74,7 @@ impl Stream {
     ) -> (Self, Gauge) {
         let tap =
             tap.map(|tap| Tapped { tap, buffer: vec![0; TAPPED_READ_MAX].into_boxed_slice() });
+        let addresses = (transport.local_addr(), transport.peer_addr());
         let state = Arc::new(Mutex::new(State {
             transport,
             tap,
@@ -82,7 +85,7 @@ impl Stream {
             failure: None,
             blind: Blind::No,
         }));
-        (Self { state: Arc::clone(&state), clock }, Gauge { state })
+        (Self { state: Arc::clone(&state), clock }, Gauge { state, addresses })
     }
 }
 
@@ -125,9 +128,9 @@ impl Gauge {
         self.lock().failure
     }
 
+    /// Returns the addresses of this end and of the other.
     pub(crate) fn addresses(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
-        let state = self.lock();
-        (state.transport.local_addr(), state.transport.peer_addr())
+        self.addresses
     }
 
     /// Returns what the kernel says of the pause, if it does.
