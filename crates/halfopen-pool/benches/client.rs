@@ -1,0 +1,237 @@
+//! The client over loopback beside hyper-util's and reqwest, in one run.
+//!
+//! A server in a thread of its own answers each POST with four bytes. Each client sends the same
+//! number of requests, one after another and with several under way at once, and the rounds of the
+//! clients alternate, so that what else the machine does meets all of them. Also measured: how long
+//! a request of this client takes from being sent to having its connection.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "it measures real time; its server has a thread")]
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use halfopen_pool::Client;
+use halfopen_pool::event::{Event, What};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::runtime;
+
+/// How many requests a client sends in a round, and how many rounds there are.
+const REQUESTS: usize = 10_000;
+const ROUNDS: usize = 5;
+/// How many requests are under way at once.
+const AT_ONCE: [usize; 2] = [1, 16];
+
+fn main() {
+    let uri = serve();
+    let contenders = [
+        ("halfopen-pool", Contender::Pool(pool(None))),
+        ("hyper-util legacy", Contender::Legacy(legacy_client())),
+        ("reqwest", Contender::Reqwest(reqwest_client())),
+    ];
+    println!(
+        "POST with 32 bytes, answer of 4 bytes; best of {ROUNDS} rounds of {REQUESTS} requests"
+    );
+    println!("{:<20}{:>8}{:>14}{:>10}{:>10}", "client", "at once", "requests/s", "p50", "p99");
+    for at_once in AT_ONCE {
+        let mut best: [Option<Round>; 3] = [None, None, None];
+        for _ in 0..ROUNDS {
+            for ((_, contender), best) in contenders.iter().zip(&mut best) {
+                let round = measure(contender, &uri, at_once);
+                if best.as_ref().is_none_or(|best| round.elapsed < best.elapsed) {
+                    *best = Some(round);
+                }
+            }
+        }
+        for ((name, _), best) in contenders.iter().zip(best) {
+            let Round { elapsed, latencies } = best.unwrap();
+            let rate = f64::from(u32::try_from(REQUESTS).unwrap()) / elapsed.as_secs_f64();
+            let [p50, p99] = [0.5, 0.99].map(|quantile| micros(quantile_of(&latencies, quantile)));
+            println!("{name:<20}{at_once:>8}{rate:>14.0}{p50:>10}{p99:>10}");
+        }
+    }
+    checkout(&uri);
+}
+
+/// One client's round.
+struct Round {
+    elapsed: Duration,
+    /// In order of length.
+    latencies: Vec<Duration>,
+}
+
+#[derive(Clone)]
+enum Contender {
+    Pool(Client),
+    Legacy(legacy::Client<HttpConnector, Full<Bytes>>),
+    Reqwest(reqwest::Client),
+}
+
+const BODY: &str = "{\"subscription\":7,\"amount\":9900}";
+
+impl Contender {
+    async fn send(&self, uri: &str) -> Bytes {
+        match self {
+            Self::Pool(client) => {
+                client.post(uri, BODY).await.unwrap().into_body().bytes().await.unwrap()
+            }
+            Self::Legacy(client) => {
+                let request = Request::post(uri).body(Full::from(BODY)).unwrap();
+                let response = client.request(request).await.unwrap();
+                response.into_body().collect().await.unwrap().to_bytes()
+            }
+            Self::Reqwest(client) => {
+                client.post(uri).body(BODY).send().await.unwrap().bytes().await.unwrap()
+            }
+        }
+    }
+}
+
+fn pool(watch: Option<Arc<Mutex<Checkout>>>) -> Client {
+    let builder = Client::builder();
+    let builder = match watch {
+        None => builder,
+        Some(checkout) => builder.watch(move |event: &Event| {
+            if let What::Leased { reused_after: Some(_), .. } = event.what {
+                checkout.lock().unwrap().end();
+            }
+        }),
+    };
+    builder.build().unwrap()
+}
+
+fn legacy_client() -> legacy::Client<HttpConnector, Full<Bytes>> {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    legacy::Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)
+}
+
+fn reqwest_client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap()
+}
+
+fn measure(contender: &Contender, uri: &str, at_once: usize) -> Round {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // Connections belong to a runtime, so that each round opens its own, untimed.
+    let contender = match contender {
+        Contender::Pool(_) => Contender::Pool(pool(None)),
+        Contender::Legacy(_) => Contender::Legacy(legacy_client()),
+        Contender::Reqwest(_) => Contender::Reqwest(reqwest_client()),
+    };
+    runtime.block_on(async {
+        send_all(&contender, uri, at_once, at_once).await;
+        let began = Instant::now();
+        let mut latencies = send_all(&contender, uri, at_once, REQUESTS).await;
+        let elapsed = began.elapsed();
+        latencies.sort_unstable();
+        Round { elapsed, latencies }
+    })
+}
+
+async fn send_all(
+    contender: &Contender,
+    uri: &str,
+    at_once: usize,
+    requests: usize,
+) -> Vec<Duration> {
+    let senders: Vec<_> = (0..at_once)
+        .map(|_| {
+            let (contender, uri) = (contender.clone(), uri.to_owned());
+            tokio::spawn(async move {
+                let mut latencies = Vec::with_capacity(requests / at_once);
+                for _ in 0..requests / at_once {
+                    let began = Instant::now();
+                    assert_eq!(contender.send(&uri).await, "paid");
+                    latencies.push(began.elapsed());
+                }
+                latencies
+            })
+        })
+        .collect();
+    let mut all = Vec::with_capacity(requests);
+    for sender in senders {
+        all.append(&mut sender.await.unwrap());
+    }
+    all
+}
+
+/// Measures from sending to having a connection.
+#[derive(Default)]
+struct Checkout {
+    began: Option<Instant>,
+    taken: Vec<Duration>,
+}
+
+impl Checkout {
+    fn end(&mut self) {
+        self.taken.extend(self.began.take().map(|began| began.elapsed()));
+    }
+}
+
+fn checkout(uri: &str) {
+    let checkout = Arc::new(Mutex::new(Checkout::default()));
+    let client = pool(Some(Arc::clone(&checkout)));
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for _ in 0..REQUESTS {
+            checkout.lock().unwrap().began = Some(Instant::now());
+            client.post(uri, BODY).await.unwrap().into_body().bytes().await.unwrap();
+        }
+    });
+    let mut taken = std::mem::take(&mut checkout.lock().unwrap().taken);
+    taken.sort_unstable();
+    let [p50, p99] = [0.5, 0.99].map(|quantile| micros(quantile_of(&taken, quantile)));
+    println!("checkout of an idle connection: p50 {p50}, p99 {p99} ({} of them)", taken.len());
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "an index into some thousand values"
+)]
+fn quantile_of(sorted: &[Duration], quantile: f64) -> Duration {
+    sorted[((sorted.len() - 1) as f64 * quantile) as usize]
+}
+
+fn micros(duration: Duration) -> String {
+    format!("{:.1} µs", duration.as_secs_f64() * 1e6)
+}
+
+/// Answers each request with four bytes, in a thread of its own. Returns where.
+fn serve() -> String {
+    let (tell, told) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            tell.send(listener.local_addr().unwrap()).unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service_fn(answer)),
+                );
+            }
+        });
+    });
+    format!("http://{}/payments", told.recv().unwrap())
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    // A client that breaks off is the measurement's to report.
+    let _body = request.into_body().collect().await;
+    Ok(Response::new(Full::from("paid")))
+}
