@@ -106,7 +106,8 @@ fn a_hint_of_a_thousand_years_keeps_nothing_longer_than_the_cap() {
 fn more_than_was_announced_is_not_taken_for_the_next_response() {
     let mut scene = Scene::new(OnOrphan::Reset);
     let requests = scene.answer(
-        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npaidHTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npaid\
+         HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
     );
     let client = scene.builder(Policy::default()).build().unwrap();
     scene.run(async move {
