@@ -29,6 +29,8 @@ const SHIPPED: &[(&str, &str)] = shipped!["scenarios":
     "far-end-aborts",
     "firewall-drops-silently",
     "incident",
+    "incident-balancer-180",
+    "incident-balancer-300",
     "keepalive-saves",
     "nat-resets-next-packet",
     "packet-loss",
@@ -59,7 +61,7 @@ pub struct Scenario {
     /// What stands between, the innermost first.
     pub path: Vec<Station>,
     /// Who answers.
-    pub far_end: FarEnd,
+    pub answers: Answers,
     /// What happens besides, in the order of time.
     pub disturbances: Vec<Disturbance>,
     /// What a diagnosis of the client's capture must say.
@@ -80,6 +82,8 @@ pub struct Client {
 pub enum Asks {
     /// Requests in bursts, each after the response to the one before.
     Bursts(Bursts),
+    /// Payments, as a scheduler finds them due.
+    Scheduler(Scheduler),
 }
 
 /// Requests in bursts.
@@ -137,6 +141,27 @@ pub enum Connections {
     Pooled,
 }
 
+/// The subscription-billing scheduler.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scheduler {
+    /// When it looks for what is due: a cron line.
+    pub cron: String,
+    /// The IANA name of the time zone that the cron line is in; UTC if the text does not say.
+    #[serde(default = "document::zone_default")]
+    pub zone: String,
+    /// How many subscriptions there are, each due anew at every [`cadence`](Self::cadence).
+    pub subscriptions: u32,
+    /// How often each is due: `monthly`, `yearly`, or as `every 20m`.
+    pub cadence: String,
+    /// How many payments it takes in hand at a time.
+    #[serde(default = "document::one_hundred")]
+    pub batch: u32,
+    /// How many of them are under way at a time.
+    #[serde(default = "document::one")]
+    pub parallel: u32,
+}
+
 /// Something between client and far end.
 #[derive(Clone, Debug)]
 pub enum Station {
@@ -180,6 +205,50 @@ pub struct Balancer {
     pub unconfirmed: Vec<Fact>,
     /// How it is set up. Its names in the log are defaults, its epoch that of captures.
     pub config: BalancerConfig,
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answers {
+    /// A plain host.
+    FarEnd(FarEnd),
+    /// The payment module.
+    Payment(Payment),
+}
+
+/// The payment module: a server with a connection timer and a hint of its own.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Payment {
+    /// How many hosts it runs on; they share one book.
+    #[serde(default = "document::one")]
+    pub hosts: u32,
+    /// After how long without a request it closes a connection; `None` is never.
+    #[serde(default, deserialize_with = "quantity::optional_duration")]
+    pub keep_alive: Option<Duration>,
+    /// The time in the `Keep-Alive` hint of its responses; `None` gives no hint.
+    #[serde(default, deserialize_with = "quantity::optional_duration")]
+    pub hint: Option<Duration>,
+    /// How long it takes to answer.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub answers_after: Duration,
+    /// Some requests that take longer.
+    pub slow: Option<Slow>,
+}
+
+/// Some requests that take longer.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Slow {
+    /// Which share of the requests, from 0 to 1.
+    #[serde(deserialize_with = "quantity::share")]
+    pub share: f64,
+    /// The least that they take.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub least: Duration,
+    /// The most.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub most: Duration,
 }
 
 /// A balancer as seen from the path: a host that answers requests and closes idle connections.

@@ -9,6 +9,7 @@
 //! HTTP/1.1 to be read in a capture.
 
 mod accounts;
+mod cast;
 mod client;
 mod far_end;
 mod hops;
@@ -24,21 +25,27 @@ use core::fmt;
 use core::net::SocketAddr;
 use std::collections::BTreeSet;
 
+use halfopen_billing::payment::book::Charged;
+use halfopen_billing::scheduler;
+use halfopen_core::balancer;
+use halfopen_core::balancer::log::{AccessEntry, ConnectionEntry};
 use halfopen_core::gateway::ConfigError;
 use halfopen_core::hop::Event;
-use halfopen_core::scenario::{Asks, Scenario};
+use halfopen_core::scenario::Scenario;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_pool::event::Tally;
 use halfopen_sim::net::SocketTable;
 use halfopen_sim::world::Config;
 
+pub use cast::PaymentEntry;
 pub(crate) use client::Burst;
 pub use far_end::{Act, Deed};
 pub use hops::Counted;
 pub use request::{Attempt, Outcome, Request};
-pub(crate) use stage::Stage;
+pub(crate) use stage::{Keep, Stage};
 pub use truth::Truth;
 
+use log::Log;
 use stage::SERVER;
 
 /// What happened when a scenario ran.
@@ -56,10 +63,26 @@ pub struct Reproduction {
     pub sights: Vec<Sight>,
     /// What the client's pool did.
     pub pool: Tally,
+    /// The client's connections that its pool found closed or reset while they were idle, and when
+    /// it did.
+    pub ended_idle: Vec<(Instant, SocketAddr)>,
     /// What the gateways counted, in the order of the path.
     pub counted: Vec<Counted>,
+    /// What the balancer logged of requests; empty without one.
+    pub access_log: Vec<AccessEntry>,
+    /// What the balancer logged of connections.
+    pub connection_log: Vec<ConnectionEntry>,
+    /// What the scheduler reported; empty without one.
+    pub runs: Vec<scheduler::Event>,
+    /// How often each period of each subscription was charged, as the payment module's book has
+    /// it; empty without one.
+    pub charged: Charged,
+    /// What the payment module reported; empty unless the run was [`watched`].
+    pub payments: Vec<PaymentEntry>,
     /// The client's sockets as they changed; empty unless the run was [`watched`].
     pub sockets: Vec<SocketTable>,
+    /// The pool's wire log; empty unless the run was [`watched`].
+    pub wire_log: String,
 }
 
 /// What was seen at one place.
@@ -81,15 +104,23 @@ pub enum Error {
         /// Why.
         error: ConfigError,
     },
+    /// A balancer cannot be set up like this.
+    Balancer {
+        /// Its name.
+        name: String,
+        /// Why.
+        error: balancer::ConfigError,
+    },
+    /// The scheduler or the payment module cannot be set up like this.
+    Billing(String),
+    /// Several hosts answer, and nothing spreads requests over them.
+    NoBalancer,
+    /// It has more than one balancer.
+    SeveralBalancers,
     /// No client library of that name is described.
     NoPreset,
     /// It has more gateways than there are addresses for.
     TooManyGateways,
-    /// It has a balancer, and this run has no target to put behind it.
-    NoTargets {
-        /// The balancer's name.
-        name: String,
-    },
     /// It lasts longer than a world can.
     TooLong,
     /// The world came to an end of its own.
@@ -105,10 +136,13 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gateway { name, error } => write!(f, "the gateway `{name}`: {error}"),
-            Self::NoPreset => write!(f, "the client's preset names no client that is described"),
-            Self::NoTargets { name } => {
-                write!(f, "nothing stands behind the balancer `{name}` that takes its requests")
+            Self::Balancer { name, error } => write!(f, "the balancer `{name}`: {error}"),
+            Self::Billing(why) => write!(f, "{why}"),
+            Self::NoBalancer => {
+                write!(f, "several hosts need a balancer on the path; set `hosts` to 1 or add one")
             }
+            Self::SeveralBalancers => write!(f, "the path has more than one balancer"),
+            Self::NoPreset => write!(f, "the client's preset names no client that is described"),
             Self::TooManyGateways => write!(f, "the path has more than 254 gateways"),
             Self::TooLong => {
                 write!(f, "it lasts longer than {} days", Config::LIMIT_MAX.as_secs() / 86_400)
@@ -128,16 +162,17 @@ pub fn reproduce(scenario: &Scenario, seed: u64) -> Result<Reproduction, Error> 
     run(scenario, seed, false)
 }
 
-/// Runs a scenario and also watches the client's sockets, which changes nothing of what happens.
+/// Runs a scenario and also keeps what only a closer look shows: the client's sockets, the pool's
+/// wire log and the payment module's events. It changes nothing of what happens.
 pub fn watched(scenario: &Scenario, seed: u64) -> Result<Reproduction, Error> {
     run(scenario, seed, true)
 }
 
 fn run(scenario: &Scenario, seed: u64, watched: bool) -> Result<Reproduction, Error> {
-    let mut stage = Stage::new(scenario, seed, scenario.length)?;
+    let keep = if watched { Keep::All } else { Keep::Logs };
+    let mut stage = Stage::new(scenario, seed, scenario.length, keep)?;
     let sights = stage.watch(scenario);
-    let Asks::Bursts(bursts) = &scenario.client.asks;
-    stage.start(scenario, client::bursts(bursts))?;
+    stage.start_all(scenario)?;
     let end = Instant::EPOCH + scenario.length;
     let sockets = if watched {
         sockets::watch(&mut stage.world, &stage.client, end).map_err(Error::World)?
@@ -145,16 +180,25 @@ fn run(scenario: &Scenario, seed: u64, watched: bool) -> Result<Reproduction, Er
         stage.world.run_until(end).map_err(Error::World)?;
         Vec::new()
     };
+    let mut deeds = stage.deeds.take();
+    deeds.sort_by_key(|deed| deed.at);
     Ok(Reproduction {
         server: SERVER,
         events: stage.events()?,
         // What is still under way ends with the world, and is logged as unfinished.
         requests: stage.requests.take(),
-        deeds: stage.deeds.take(),
+        deeds,
         sights: stage::finish(sights),
         pool: stage.accounts.tally(),
+        ended_idle: stage.accounts.ended_idle(),
         counted: stage.hops.counted(),
+        access_log: stage.hops.records.requests(),
+        connection_log: stage.hops.records.connections(),
+        runs: stage.runs.take(),
+        charged: stage.charged()?,
+        payments: stage.payments.iter().flat_map(Log::take).collect(),
         sockets,
+        wire_log: stage.wire_log.map(|sink| sink.take()).unwrap_or_default(),
     })
 }
 

@@ -141,15 +141,15 @@ fn a_verdict_that_is_not_sure_is_not_called_wrong() {
 
 #[test]
 fn an_unknown_key_is_shown_where_it_stands() {
-    let incident = Scenario::text("incident").unwrap();
-    let (_folder, path) = scenario(&incident.replace("requests = 10", "request = 10"));
-    assert_fails(&[&path], &["unknown field `request`", "mine.toml:", "request = 10"]);
+    let incident = Scenario::text("nat-resets-next-packet").unwrap();
+    let (_folder, path) = scenario(&incident.replace("requests = 2", "request = 2"));
+    assert_fails(&[&path], &["unknown field `request`", "mine.toml:", "request = 2"]);
 }
 
 #[test]
 fn a_bad_number_is_shown_where_it_stands() {
-    let incident = Scenario::text("incident").unwrap();
-    let (_folder, path) = scenario(&incident.replace("requests = 10", "requests = 0"));
+    let incident = Scenario::text("nat-resets-next-packet").unwrap();
+    let (_folder, path) = scenario(&incident.replace("requests = 2", "requests = 0"));
     assert_fails(&[&path], &["0 is not from 1 to", "mine.toml:", "requests = 0"]);
 }
 

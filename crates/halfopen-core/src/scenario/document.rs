@@ -10,7 +10,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::balancer::BalancerText;
 use super::{
-    Asks, Client, Disturbance, Expectation, FarEnd, Gateway, Happening, Scenario, Station,
+    Answers, Asks, Client, Disturbance, Expectation, FarEnd, Gateway, Happening, Payment, Scenario,
+    Scheduler, Station,
 };
 use crate::cause::{Cause, Harm};
 use crate::document::DocumentError;
@@ -25,9 +26,25 @@ use client::ClientText;
 
 // What a run holds in memory grows with these, so they are bounded.
 const BYTES_MAX: u32 = 1 << 20;
+const SUBSCRIPTIONS_MAX: u32 = 10_000;
+const BATCH_MAX: u32 = 10_000;
+const PARALLEL_MAX: u32 = 1_000;
+const HOSTS_MAX: u32 = 100;
 
 pub(super) const fn bytes_default() -> u32 {
     256
+}
+
+pub(super) const fn one() -> u32 {
+    1
+}
+
+pub(super) const fn one_hundred() -> u32 {
+    100
+}
+
+pub(super) fn zone_default() -> String {
+    "UTC".to_owned()
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,9 +57,11 @@ pub(super) struct Document {
     starts_at: Option<Spanned<String>>,
     run_for: Humane,
     client: Spanned<ClientText>,
+    scheduler: Option<Spanned<Scheduler>>,
     #[serde(default)]
     path: Vec<StationText>,
-    far_end: Spanned<FarEnd>,
+    far_end: Option<Spanned<FarEnd>>,
+    payment: Option<Spanned<Payment>>,
     #[serde(default)]
     disturbance: Vec<Spanned<DisturbanceText>>,
     expect: Spanned<Expectation>,
@@ -154,14 +173,8 @@ impl Document {
         let text = Text(text);
         let Humane(length) = self.run_for;
         let starts_at = self.starts_at.as_ref().map(|moment| text.moment(moment));
-        let client = self.client.get_ref();
-        let asks = Asks::Bursts(client.bursts(self.client.span(), length, text)?);
-        let client = Client { asks, pool: client.pool(text)? };
-        let far_end = *self.far_end.get_ref();
-        if far_end.response_bytes > BYTES_MAX {
-            let message = format!("a response has at most {BYTES_MAX} bytes");
-            return Err(text.error(self.far_end.span(), message));
-        }
+        let client = self.client(length, text)?;
+        let answers = self.answers(text)?;
         let path = stations(self.path, text)?;
         let mut disturbances = self
             .disturbance
@@ -179,7 +192,7 @@ impl Document {
             length,
             client,
             path,
-            far_end,
+            answers,
             disturbances,
             expect: *self.expect.get_ref(),
         })
@@ -286,6 +299,51 @@ impl GatewayText {
 pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
+    }
+}
+
+impl Document {
+    fn client(&self, length: Duration, text: Text<'_>) -> Result<Client, DocumentError> {
+        let client = self.client.get_ref();
+        let asks = match &self.scheduler {
+            None => Asks::Bursts(client.bursts(self.client.span(), length, text)?),
+            Some(scheduler) => {
+                client.refuse_bursts(text)?;
+                let (it, span) = (scheduler.get_ref(), scheduler.span());
+                text.within(it.subscriptions, SUBSCRIPTIONS_MAX, span.clone())?;
+                text.within(it.batch, BATCH_MAX, span.clone())?;
+                text.within(it.parallel, PARALLEL_MAX, span)?;
+                Asks::Scheduler(scheduler.get_ref().clone())
+            }
+        };
+        Ok(Client { asks, pool: client.pool(text)? })
+    }
+
+    fn answers(&self, text: Text<'_>) -> Result<Answers, DocumentError> {
+        match (&self.far_end, &self.payment, &self.scheduler) {
+            (Some(far_end), None, None) => {
+                if far_end.get_ref().response_bytes > BYTES_MAX {
+                    let message = format!("a response has at most {BYTES_MAX} bytes");
+                    return Err(text.error(far_end.span(), message));
+                }
+                Ok(Answers::FarEnd(*far_end.get_ref()))
+            }
+            (None, Some(payment), Some(_)) => {
+                text.within(payment.get_ref().hosts, HOSTS_MAX, payment.span())?;
+                Ok(Answers::Payment(payment.get_ref().clone()))
+            }
+            (Some(far_end), _, _) => Err(text.error(
+                far_end.span(),
+                "a scheduler asks a `[payment]` module, and a `[far-end]` answers nobody else",
+            )),
+            (None, Some(payment), None) => {
+                Err(text.error(payment.span(), "only a `[scheduler]` asks a payment module"))
+            }
+            (None, None, scheduler) => {
+                let missing = scheduler.as_ref().map_or("far-end", |_| "payment");
+                Err(text.error(0..0, format!("missing section `[{missing}]`")))
+            }
+        }
     }
 }
 

@@ -42,7 +42,7 @@ fn every_scenario_that_ships_can_be_read() {
 
 #[test]
 fn a_pool_may_be_bounded() {
-    let text = Scenario::text("incident").unwrap();
+    let text = Scenario::text("nat-resets-next-packet").unwrap();
     let bounded = |max: &str| {
         let pooled = format!("connections = \"pooled\"\nmax-connections = {max}");
         Scenario::parse("mine", &text.replace("connections = \"pooled\"", &pooled))
@@ -52,15 +52,19 @@ fn a_pool_may_be_bounded() {
 }
 
 #[test]
-fn the_incident_is_ten_requests_every_twenty_minutes_through_a_nat_gateway() {
+fn the_incident_is_ten_payments_every_twenty_minutes_through_a_nat_gateway() {
     let incident = shipped("incident");
-    let Asks::Bursts(bursts) = &incident.client.asks;
-    assert_eq!(bursts.starts, [0, 20, 40].map(Duration::from_mins));
-    assert_eq!((bursts.requests, bursts.at_once), (10, 1));
-    let Pool { connections, idle_cap, .. } = incident.client.pool;
-    assert_eq!((connections, idle_cap), (Some(Connections::Pooled), None));
-    let far_end = incident.far_end;
-    assert_eq!((far_end.idle_timeout, far_end.hint), (Some(Duration::from_mins(30)), None));
+    let Asks::Scheduler(scheduler) = &incident.client.asks else { panic!("{:?}", incident.client) };
+    assert_eq!((&*scheduler.cron, scheduler.batch, scheduler.parallel), ("*/20 * * * *", 10, 1));
+    let Pool { preset, idle_cap, .. } = incident.client.pool.clone();
+    assert_eq!((preset.as_deref(), idle_cap), (Some("apache-httpclient-4"), None));
+    let Answers::Payment(payment) = &incident.answers else { panic!("{:?}", incident.answers) };
+    assert_eq!((payment.hosts, payment.keep_alive, payment.hint), (1, None, None));
+    let Some(Station::Balancer(balancer)) = incident.path.last() else { panic!("no balancer") };
+    assert_eq!(balancer.config.idle_timeout, Duration::from_mins(30));
+    // Five days into 2024, at 08:59.
+    let since_new_year = Duration::from_hours(5 * 24) + Duration::from_mins(8 * 60 + 59);
+    assert_eq!(incident.starts_at, crate::tap::EPOCH + since_new_year);
     let idle = gateway(&incident).idle;
     assert_eq!(idle.timers.tcp_established, Some(Duration::from_secs(350)));
     assert_eq!(idle.on_orphan_inside, OnOrphan::Reset);
@@ -278,4 +282,35 @@ fn a_link_may_be_slow_and_lossy() {
     assert!((link.loss - 0.08).abs() < 1e-12, "{}", link.loss);
     assert_eq!(link.held_back, Duration::from_millis(5));
     assert_eq!(link.bandwidth.map(|bandwidth| bandwidth.queue), Some(65_536));
+}
+
+/// Returns the message about the incident's text after `change` is made to it.
+fn incident(from: &str, to: &str) -> String {
+    let text = Scenario::text("incident").unwrap();
+    assert!(text.contains(from), "{from}");
+    Scenario::parse("changed", &text.replacen(from, to, 1)).unwrap_err().to_string()
+}
+
+#[test]
+fn a_scheduler_decides_what_is_asked_and_asks_a_payment_module() {
+    let both = incident("read-timeout", "requests = 10\nread-timeout");
+    assert!(both.contains("`requests` is the scheduler's to decide"), "{both}");
+    let other = incident("[payment]", "[far-end]");
+    assert!(other.contains("a scheduler asks a `[payment]` module"), "{other}");
+    let nobody = incident("[payment]\nanswers-after = \"20ms\"", "");
+    assert!(nobody.contains("missing section `[payment]`"), "{nobody}");
+    let bursts = message("[far-end]", "[payment]\nanswers-after = \"1ms\"\n\n[far-end]");
+    assert!(bursts.contains("`[far-end]` answers nobody else"), "{bursts}");
+}
+
+#[test]
+fn what_the_cast_is_asked_for_is_bounded() {
+    let many = incident("subscriptions = 10", "subscriptions = 10001");
+    assert!(many.contains("10001 is not from 1 to 10000"), "{many}");
+    let nobody = incident("answers-after", "hosts = 0\nanswers-after");
+    assert!(nobody.contains("0 is not from 1 to 100"), "{nobody}");
+    let moment = incident("2024-01-06 08:59:00", "2024-01-06");
+    assert!(moment.contains("such as `2024-01-06 09:00:00`"), "{moment}");
+    let preset = incident("apache-httpclient-4", "apache");
+    assert!(preset.contains("there is no client `apache`, only "), "{preset}");
 }

@@ -39,12 +39,43 @@ struct Book {
     /// Which request is on which connection.
     under_way: BTreeMap<ConnectionId, usize>,
     tally: Tally,
+    /// Connections that were found ended while they were idle, by their ends here.
+    ended_idle: Vec<(Instant, SocketAddr)>,
+    /// How many requests there were that got their numbers here, and in how many bursts.
+    numbered: u32,
+    bursts: u32,
+    /// The numbers of requests by their idempotency keys; the last that had one counts.
+    keys: BTreeMap<String, u32>,
 }
 
 impl Accounts {
     /// Returns accounts of a pool on `host`, which are written into `requests`.
     pub(crate) fn new(host: Host, requests: Log<Request>) -> Self {
         Self { host, requests, book: Arc::default() }
+    }
+
+    /// Gives a request that has none a number, and returns its burst and that.
+    pub(crate) fn next(&self, key: Option<String>) -> (u32, u32) {
+        let mut book = self.lock();
+        book.numbered += 1;
+        let (burst, number) = (book.bursts + 1, book.numbered);
+        book.keys.extend(key.map(|key| (key, number)));
+        (burst, number)
+    }
+
+    /// Notes that the request of this number carries the idempotency key that bursts give it.
+    pub(crate) fn name(&self, number: u32) {
+        self.lock().keys.insert(super::client::key(number), number);
+    }
+
+    /// Notes that what is numbered from now on belongs to another burst.
+    pub(crate) fn next_burst(&self) {
+        self.lock().bursts += 1;
+    }
+
+    /// Returns the number of the last request with an idempotency key.
+    pub(crate) fn number_of(&self, key: &str) -> Option<u32> {
+        self.lock().keys.get(key).copied()
     }
 
     /// Begins the account of a request, runs what sends it, and returns its place.
@@ -80,6 +111,11 @@ impl Accounts {
             }
             request.over = true;
         });
+    }
+
+    /// Returns which connections the pool found ended while they were idle, and when.
+    pub(crate) fn ended_idle(&self) -> Vec<(Instant, SocketAddr)> {
+        self.lock().ended_idle.clone()
     }
 
     /// Returns what the pool did, counted.
@@ -147,7 +183,8 @@ impl Watch for Accounts {
             }
             What::Ended { id, .. } => {
                 self.stale(book, id);
-                book.ends.remove(&id);
+                let local = book.ends.remove(&id);
+                book.ended_idle.extend(local.map(|local| (now, local)));
             }
             What::NotOpened { .. }
             | What::Refused { .. }

@@ -22,18 +22,29 @@ pub(crate) struct Burst {
     pub(crate) requests: u32,
 }
 
+/// What bursts ask a payment module for.
+pub(super) const PAYMENTS: Bursts = Bursts {
+    starts: Vec::new(),
+    requests: 1,
+    at_once: 1,
+    // A payment is as it is.
+    method: String::new(),
+    idempotency_key: true,
+    request_bytes: 0,
+};
+
 /// Runs bursts, which come in the order of time, each as a program of its own: one that hangs holds
 /// up no other.
 pub(crate) async fn run(
     bursts: impl Iterator<Item = Burst>,
-    config: Bursts,
+    (config, pays): (Bursts, bool),
     pool: Client,
     server: SocketAddr,
     accounts: Accounts,
 ) {
     let clock = Clock::start();
     let at_once = config.at_once;
-    let client = Arc::new(Sender { config, pool, server, accounts });
+    let client = Arc::new(Sender { config, pays, pool, server, accounts });
     let mut before = 0_u32;
     for (number, burst) in (1..).zip(bursts) {
         clock.sleep_until(burst.at).await;
@@ -75,6 +86,8 @@ impl Turns {
 
 struct Sender {
     config: Bursts,
+    /// Whether a payment module answers.
+    pays: bool,
     pool: Client,
     server: SocketAddr,
     accounts: Accounts,
@@ -91,10 +104,32 @@ impl Sender {
     }
 
     async fn request(&self, number: u32) -> Result<(), Error> {
-        let request = message(&self.config, self.server, number);
+        let request = if self.pays {
+            self.accounts.name(number);
+            order(self.server, number)
+        } else {
+            message(&self.config, self.server, number)
+        };
         let response = self.pool.send(request).await?;
         response.into_body().bytes().await.map(drop)
     }
+}
+
+/// Returns a payment of its own.
+fn order(server: SocketAddr, number: u32) -> http::Request<Vec<u8>> {
+    let body = format!(
+        r#"{{"subscription":"arrivals","period":"{number}","amount":990,"currency":"EUR"}}"#
+    );
+    http::Request::post(format!("http://{server}/payments"))
+        .header("content-type", "application/json")
+        .header("idempotency-key", format!("\"{}\"", key(number)))
+        .body(body.into_bytes())
+        .expect("an address and a number make a URI and headers")
+}
+
+/// Returns the idempotency key of a request.
+pub(super) fn key(number: u32) -> String {
+    format!("request-{number}")
 }
 
 /// Returns a request of about as many bytes as the scenario says.
@@ -106,7 +141,7 @@ fn message(config: &Bursts, server: SocketAddr, number: u32) -> http::Request<Ve
         .uri(format!("http://{server}/pay"))
         .header(super::message::NUMBER, number);
     let request = if config.idempotency_key {
-        request.header("idempotency-key", format!("request-{number}"))
+        request.header("idempotency-key", key(number))
     } else {
         request
     };
@@ -116,9 +151,10 @@ fn message(config: &Bursts, server: SocketAddr, number: u32) -> http::Request<Ve
     request.body(body).expect("a method, a URI and headers that the scenario has checked")
 }
 
-fn outcome(answer: &Result<(), Error>) -> Outcome {
+/// Returns how a request ended that got this answer.
+pub(super) fn outcome<T>(answer: &Result<T, Error>) -> Outcome {
     match answer {
-        Ok(()) => Outcome::Answered,
+        Ok(_) => Outcome::Answered,
         Err(Error::NotConnected { source, .. }) => Outcome::NoConnection(source.kind()),
         Err(Error::NoTurn { .. }) => Outcome::NoConnection(std::io::ErrorKind::WouldBlock),
         Err(Error::Broken(broken)) => super::accounts::outcome(broken.failure),

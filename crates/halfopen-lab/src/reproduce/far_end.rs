@@ -7,7 +7,7 @@ use halfopen_core::time::Instant;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::reproduce::log::{Clock, Log, sleep};
-use crate::reproduce::{SERVER, message};
+use crate::reproduce::message;
 use halfopen_sim::net::{TcpListener, TcpStream};
 
 /// Something that the far end did.
@@ -43,9 +43,9 @@ pub enum Act {
 }
 
 /// Serves connections for as long as the world lasts.
-pub(super) async fn run(config: FarEnd, aborts: Vec<Instant>, log: Log<Deed>) {
+pub(super) async fn run(config: FarEnd, address: SocketAddr, aborts: Vec<Instant>, log: Log<Deed>) {
     let clock = Clock::start();
-    let listener = TcpListener::bind(SERVER).await.expect("the host is new and has the address");
+    let listener = TcpListener::bind(address).await.expect("the host is new and has the address");
     loop {
         let accepted = listener.accept().await;
         let (stream, peer) = accepted.expect("a listener that is held accepts");

@@ -1,8 +1,10 @@
 //! The hops of a scenario's path, of which some are asked what they know when the run is over.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use halfopen_core::balancer::Balancer;
+use halfopen_core::balancer::log::Records;
 use halfopen_core::gateway::{Counters, Gateway};
 use halfopen_core::hop::{Command, Hop, Output, Side};
 use halfopen_core::link::Link;
@@ -23,18 +25,23 @@ pub struct Counted {
 }
 
 /// The hops of a path that can be asked afterwards.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Hops {
     gateways: Vec<(String, Kept<Gateway>)>,
+    /// What the balancer writes.
+    pub(super) records: Records,
 }
 
 impl Hops {
-    /// Makes a hop for each station.
+    /// Makes a hop for each station. A balancer listens at `server`, has these targets, and keeps
+    /// so many entries of each of its logs.
     pub(super) fn make(
         scenario: &Scenario,
         world: &mut World,
+        (server, targets): (SocketAddr, &[SocketAddr]),
+        entries: usize,
     ) -> Result<(Self, Vec<Box<dyn Hop>>), Error> {
-        let mut kept = Self::default();
+        let mut kept = Self { gateways: Vec::new(), records: Records::new(entries) };
         let mut hops: Vec<Box<dyn Hop>> = Vec::new();
         for station in &scenario.path {
             let rng = world.fork_rng();
@@ -54,7 +61,12 @@ impl Hops {
                     Box::new(hop)
                 }
                 Station::Balancer(balancer) => {
-                    return Err(Error::NoTargets { name: balancer.name.clone() });
+                    let mut config = balancer.config.clone();
+                    config.epoch = scenario.starts_at;
+                    let log = Box::new(kept.records.clone());
+                    let hop = Balancer::new(config, server, targets.to_vec(), rng, log);
+                    let name = balancer.name.clone();
+                    Box::new(hop.map_err(|error| Error::Balancer { name, error })?)
                 }
             });
         }

@@ -1,11 +1,13 @@
 //! The pool that ships, over a host of the stage.
 
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use halfopen_core::scenario::Scenario;
-use halfopen_core::time::Duration;
+use halfopen_core::time::{Duration, Instant};
 use halfopen_pool::client::{Builder, Client};
 use halfopen_pool::connect::{Connect, Destination, Transport as _};
+use halfopen_pool::wirelog::WireLog;
 use halfopen_sim::host::Host;
 use hyper_util::rt::TokioTimer;
 use jiff::Timestamp;
@@ -25,7 +27,7 @@ pub(super) fn builder(
     let policy = policy::of(&scenario.client.pool).ok_or(Error::NoPreset)?;
     let connector =
         Noted { connector: SimConnector::new(host.clone()), accounts: accounts.clone() };
-    let calendar = Calendar { host: host.clone(), starts_at: scenario.starts_at };
+    let calendar = Calendar::new(host, scenario.starts_at);
     Ok(Client::builder()
         .policy(policy)
         .connector(connector)
@@ -43,12 +45,48 @@ pub(super) struct Calendar {
 }
 
 impl Calendar {
+    /// Returns the calendar of a world that starts at that UNIX time.
+    pub(super) fn new(host: &Host, starts_at: Duration) -> Self {
+        Self { host: host.clone(), starts_at }
+    }
+
+    /// Returns the moment.
     pub(super) fn now(&self) -> Timestamp {
-        let since = self.host.now().saturating_since(halfopen_core::time::Instant::EPOCH);
-        let now = i64::try_from((self.starts_at + since).as_secs()).ok();
-        let nanos = i32::try_from((self.starts_at + since).subsec_nanos()).unwrap_or(0);
-        let now = now.and_then(|seconds| Timestamp::new(seconds, nanos).ok());
-        now.unwrap_or(Timestamp::MAX)
+        timestamp(self.starts_at, self.host.now())
+    }
+}
+
+/// Returns the moment `at` in a world that starts at that UNIX time.
+pub(super) fn timestamp(starts_at: Duration, at: Instant) -> Timestamp {
+    let unix = starts_at.saturating_add(at.saturating_since(Instant::EPOCH));
+    Timestamp::UNIX_EPOCH.saturating_add(unix).unwrap_or(Timestamp::MAX)
+}
+
+/// What a wire log is written into. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Sink {
+    /// Returns a log that is written into this, of a client that begins at that UNIX time.
+    pub(super) fn log(&self, starts_at: Duration) -> WireLog {
+        WireLog::new(self.clone()).dated(timestamp(starts_at, Instant::EPOCH))
+    }
+
+    /// Takes what was written.
+    pub(super) fn take(&self) -> String {
+        let written = core::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        String::from_utf8_lossy(&written).into_owned()
+    }
+}
+
+impl io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

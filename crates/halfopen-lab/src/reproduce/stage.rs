@@ -1,21 +1,28 @@
 //! A scenario's world before and while its programs run.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
+use halfopen_billing::payment::book::{Book as _, Charged};
+use halfopen_billing::scheduler;
+use halfopen_billing::storage::Sqlite;
 use halfopen_core::hop::{Command, Event};
 use halfopen_core::path::Path;
-use halfopen_core::scenario::{Asks, Happening, Scenario, Station};
+use halfopen_core::scenario::{Answers, Asks, Happening, Scenario, Station};
 use halfopen_core::tap;
 use halfopen_core::time::{Duration, Instant};
+use halfopen_pool::client::Builder;
 use halfopen_sim::host::{Host, HostConfig};
 use halfopen_sim::trace::Capture;
 use halfopen_sim::world::{Config, PathId, Place, World};
 
 use crate::reproduce::accounts::Accounts;
+use crate::reproduce::cast::{Billing, PaymentEntry, Payments, Witness};
 use crate::reproduce::client;
 use crate::reproduce::hops::Hops;
 use crate::reproduce::log::Log;
-use crate::reproduce::{Burst, Deed, Error, Request, Sight, far_end, pool};
+use crate::reproduce::pool::{self, Calendar, Sink};
+use crate::reproduce::{Burst, Deed, Error, Request, Sight, far_end};
 
 /// Where the client stands; RFC 1918.
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
@@ -23,33 +30,94 @@ const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 pub(super) const SERVER: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10)), 80);
 
+/// Where the hosts behind a balancer stand, each at the next address; RFC 1918.
+const TARGETS: [u8; 3] = [10, 1, 0];
+
+/// How many entries of each of a balancer's logs are kept.
+const ENTRIES_MAX: usize = 1 << 20;
+
+/// What a stage keeps besides what its programs and hops do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Nothing: for runs whose length has no bound.
+    Nothing,
+    /// The balancer's logs.
+    Logs,
+    /// Also the pool's wire log and the payment module's events.
+    All,
+}
+
 /// A scenario's world, and what its programs write down.
 pub(crate) struct Stage {
     pub(crate) world: World,
     path: PathId,
     pub(super) hops: Hops,
-    pub(super) client: Host,
-    far_end: Host,
+    pub(crate) client: Host,
+    /// Who answers, and where.
+    pub(crate) servers: Vec<(Host, SocketAddr)>,
     pub(crate) requests: Log<Request>,
     pub(crate) deeds: Log<Deed>,
     pub(super) accounts: Accounts,
+    pub(super) payments: Option<Log<PaymentEntry>>,
+    pub(super) runs: Log<scheduler::Event>,
+    pub(super) wire_log: Option<Sink>,
+    pub(super) book: Option<Arc<Sqlite>>,
 }
 
 impl Stage {
     /// Returns the stage at time zero, without any program.
-    pub(crate) fn new(scenario: &Scenario, seed: u64, length: Duration) -> Result<Self, Error> {
+    pub(crate) fn new(
+        scenario: &Scenario,
+        seed: u64,
+        length: Duration,
+        keep: Keep,
+    ) -> Result<Self, Error> {
+        let entries = if keep == Keep::Nothing { 0 } else { ENTRIES_MAX };
         if length > Config::LIMIT_MAX {
             return Err(Error::TooLong);
         }
         let mut world = World::new(Config { seed, limit: length, ..Config::default() });
-        let (hops, row) = Hops::make(scenario, &mut world)?;
+        let addresses = servers(scenario)?;
+        let (hops, row) = Hops::make(scenario, &mut world, (SERVER, &addresses), entries)?;
         let path = world.add_path(Path::new(row));
         let client = world.add_host(HostConfig::new("client", [CLIENT]).inside(path));
-        let far_end = world.add_host(HostConfig::new("far-end", [SERVER.ip()]).outside(path));
+        let servers = addresses.into_iter().enumerate().map(|(index, address)| {
+            let name = if index == 0 { "far-end".to_owned() } else { format!("far-end-{index}") };
+            let host = HostConfig::new(name, [address.ip()]).outside(path);
+            (world.add_host(host), address)
+        });
+        let servers = servers.collect();
         let requests = Log::default();
         let accounts = Accounts::new(client.clone(), requests.clone());
-        let deeds = Log::default();
-        Ok(Self { world, path, hops, client, far_end, requests, deeds, accounts })
+        Ok(Self {
+            world,
+            path,
+            hops,
+            client,
+            servers,
+            requests,
+            deeds: Log::default(),
+            accounts,
+            payments: (keep == Keep::All).then(Log::default),
+            runs: Log::default(),
+            wire_log: (keep == Keep::All).then(Sink::default),
+            book: None,
+        })
+    }
+
+    /// Starts all programs as the scenario has them, and orders what happens besides.
+    pub(super) fn start_all(&mut self, scenario: &Scenario) -> Result<(), Error> {
+        match &scenario.client.asks {
+            Asks::Bursts(bursts) => self.start(scenario, client::bursts(bursts)),
+            Asks::Scheduler(config) => {
+                self.start_besides(scenario)?;
+                let calendar = Calendar::new(&self.client, scenario.starts_at);
+                let billing = Billing::new(config, SERVER, calendar)?;
+                let pool = self.pool(scenario)?;
+                billing.start(&self.client, pool, self.accounts.clone(), self.runs.clone());
+                Ok(())
+            }
+        }
     }
 
     /// Starts the programs, the client with these bursts, and orders what happens besides.
@@ -58,15 +126,47 @@ impl Stage {
         scenario: &Scenario,
         bursts: impl Iterator<Item = Burst> + Send + 'static,
     ) -> Result<(), Error> {
-        self.far_end.spawn(far_end::run(scenario.far_end, aborts(scenario), self.deeds.clone()));
-        let Asks::Bursts(config) = scenario.client.asks.clone();
-        let pool = pool::builder(scenario, &self.client, &self.accounts)?;
-        let accounts = self.accounts.clone();
+        self.start_besides(scenario)?;
+        let config = match &scenario.client.asks {
+            Asks::Bursts(bursts) => (bursts.clone(), false),
+            Asks::Scheduler(_) => (client::PAYMENTS, true),
+        };
+        let (pool, accounts) = (self.pool(scenario)?, self.accounts.clone());
         self.client.spawn(async move {
             // The pool's clock begins with it, so it is built while the world runs.
             let pool = pool.build().expect("a connector, a timer and an executor are given");
             client::run(bursts, config, pool, SERVER, accounts).await;
         });
+        Ok(())
+    }
+
+    fn pool(&self, scenario: &Scenario) -> Result<Builder, Error> {
+        let builder = pool::builder(scenario, &self.client, &self.accounts)?;
+        Ok(match &self.wire_log {
+            Some(sink) => builder.wire_log(sink.log(scenario.starts_at)),
+            None => builder,
+        })
+    }
+
+    /// Starts who answers, and orders what happens besides.
+    fn start_besides(&mut self, scenario: &Scenario) -> Result<(), Error> {
+        match &scenario.answers {
+            Answers::FarEnd(config) => {
+                for (host, address) in &self.servers {
+                    let deeds = self.deeds.clone();
+                    host.spawn(far_end::run(*config, *address, aborts(scenario), deeds));
+                }
+            }
+            Answers::Payment(config) => {
+                let payments = Payments::new(config)?;
+                for (host, address) in &self.servers {
+                    let (deeds, log) = (self.deeds.clone(), self.payments.clone());
+                    let witness = Witness::new(host.clone(), self.accounts.clone(), deeds, log);
+                    payments.start(host, *address, self.world.fork_rng(), witness)?;
+                }
+                self.book = Some(payments.book);
+            }
+        }
         for disturbance in &scenario.disturbances {
             if let Happening::Flush { station } = disturbance.what {
                 let at = Instant::EPOCH + disturbance.at;
@@ -76,12 +176,16 @@ impl Stage {
         Ok(())
     }
 
-    /// Begins a capture at the client, outside each gateway, and at the far end.
+    /// Begins a capture at the client, outside each gateway and balancer, and at the far end.
     pub(super) fn watch(&mut self, scenario: &Scenario) -> Vec<(String, Capture<Vec<u8>>)> {
         let ends = scenario.path.len();
         let gateways = scenario.path.iter().enumerate().filter_map(|(index, station)| {
-            let Station::Gateway(gateway) = station else { return None };
-            Some((index + 1, gateway.name.clone())).filter(|&(gap, _)| gap < ends)
+            let name = match station {
+                Station::Link(_) => return None,
+                Station::Gateway(gateway) => &gateway.name,
+                Station::Balancer(balancer) => &balancer.name,
+            };
+            Some((index + 1, name.clone())).filter(|&(gap, _)| gap < ends)
         });
         let places = core::iter::once((0, "client".to_owned()))
             .chain(gateways)
@@ -97,6 +201,13 @@ impl Stage {
             .collect()
     }
 
+    /// Returns how often each period of each subscription was charged.
+    pub(super) fn charged(&mut self) -> Result<Charged, Error> {
+        let Some(book) = &self.book else { return Ok(Charged::new()) };
+        let charged = self.world.run(book.charged()).map_err(Error::World)?;
+        charged.map_err(|error| Error::Billing(error.to_string()))
+    }
+
     /// Takes what the hops have done so far, in the order of time.
     pub(crate) fn events(&mut self) -> Result<Vec<Event>, Error> {
         if self.world.events_missed() > 0 {
@@ -106,6 +217,26 @@ impl Stage {
         let mut events: Vec<Event> = occurrences.map(|occurrence| occurrence.event).collect();
         events.sort_by_key(|event| event.at);
         Ok(events)
+    }
+}
+
+/// Returns where the servers stand: at the client's destination, or behind a balancer that does.
+fn servers(scenario: &Scenario) -> Result<Vec<SocketAddr>, Error> {
+    let is_balancer = |station: &&Station| matches!(station, Station::Balancer(_));
+    let hosts = match &scenario.answers {
+        Answers::FarEnd(_) => 1,
+        Answers::Payment(payment) => payment.hosts,
+    };
+    match (scenario.path.iter().filter(is_balancer).count(), hosts) {
+        (0, 1) => Ok(vec![SERVER]),
+        (0, _) => Err(Error::NoBalancer),
+        (1, hosts) => {
+            let [a, b, c] = TARGETS;
+            let numbers = (1..u8::MAX).take(hosts as usize);
+            let address = |number| SocketAddr::from(([a, b, c, number], 8080));
+            Ok(numbers.map(address).collect())
+        }
+        (_, _) => Err(Error::SeveralBalancers),
     }
 }
 

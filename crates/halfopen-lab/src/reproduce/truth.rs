@@ -188,7 +188,7 @@ impl View<'_> {
     }
 
     /// Returns why a gateway had forgotten a connection, and what it did with a packet of the
-    /// client that carried no request.
+    /// client that carried no request: a probe, or its farewell to a peer that closed long before.
     fn probed_in_vain(&self) -> Option<Story> {
         self.run.events.iter().find_map(|event| {
             let EventKind::Orphaned { flow, side: Side::Inside, reaction, forgotten: Some(_) } =

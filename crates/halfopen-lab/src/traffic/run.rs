@@ -10,7 +10,7 @@ use halfopen_sim::world::Config;
 
 use super::tally::{Case, Tally};
 use super::{Outline, REQUESTS_MAX, Traffic, limit};
-use crate::reproduce::{Attempt, Error, Outcome, Request, Stage};
+use crate::reproduce::{Attempt, Error, Keep, Outcome, Request, Stage};
 use crate::traffic;
 
 /// How much time passes before what was written down is counted and dropped.
@@ -95,7 +95,7 @@ pub fn run(
     mut progress: impl FnMut(Duration),
 ) -> Result<Tally, Error> {
     let whole = length.saturating_add(AFTERMATH);
-    let mut stage = Stage::new(scenario, seed, whole)?;
+    let mut stage = Stage::new(scenario, seed, whole, Keep::Nothing)?;
     stage.start(scenario, traffic.arrivals(length, seed))?;
     let mut tally = Tally::new(length, limit(scenario).map(|(_, limit)| limit));
     let (mut passed, mut orphans) = (Duration::ZERO, Orphans::default());

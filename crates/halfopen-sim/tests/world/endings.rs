@@ -145,7 +145,7 @@ fn the_table_of_sockets_is_what_netstat_prints() {
         )
     );
     let table = server.sockets().to_string();
-    let listener = "tcp        0      0 0.0.0.0:80              0.0.0.0:*               LISTEN      \
-                    off (0.00/0/0)";
+    let listener = "tcp        0      0 0.0.0.0:80              0.0.0.0:*               \
+                    LISTEN      off (0.00/0/0)";
     assert_eq!(table.lines().nth(2), Some(listener), "{table}");
 }

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 
 use halfopen_capture::frame::network_layer;
 use halfopen_capture::pcap;
-use halfopen_core::tap;
-use halfopen_core::time::Instant;
+use halfopen_core::time::{Duration, Instant};
 use halfopen_core::wire::View;
 use halfopen_core::wire::tcp::Flags;
 
@@ -19,8 +18,9 @@ pub(super) struct Farewell {
     pub(super) ttl: u8,
 }
 
-/// Returns the FINs and resets of a capture that the simulator wrote.
-pub(super) fn farewells(capture: &[u8]) -> Vec<Farewell> {
+/// Returns the FINs and resets of a capture that the simulator wrote of a run that began at that
+/// UNIX time.
+pub(super) fn farewells(capture: &[u8], began: Duration) -> Vec<Farewell> {
     let mut reader = pcap::Reader::new(capture).expect("the simulator writes whole files");
     let mut farewells = Vec::new();
     while let Some(frame) = reader.next().expect("the simulator writes whole files") {
@@ -30,7 +30,7 @@ pub(super) fn farewells(capture: &[u8]) -> Vec<Farewell> {
         let Some(tcp) = view.tcp() else { continue };
         let reset = tcp.flags.has(Flags::RST);
         if reset || tcp.flags.has(Flags::FIN) {
-            let at = Instant::EPOCH + at.saturating_since(Instant::EPOCH + tap::EPOCH);
+            let at = Instant::EPOCH + at.saturating_since(Instant::EPOCH + began);
             let src = SocketAddr::new(view.src(), tcp.src_port);
             let dst = SocketAddr::new(view.dst(), tcp.dst_port);
             farewells.push(Farewell { at, src, dst, reset, ttl: view.ttl() });

@@ -23,14 +23,13 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ClientText {
-    every: Option<Humane>,
+    every: Option<Spanned<Humane>>,
     bursts: Option<Spanned<u32>>,
     bursts_at: Option<Spanned<Vec<Humane>>>,
-    requests: Spanned<u32>,
+    requests: Option<Spanned<u32>>,
     at_once: Option<Spanned<u32>>,
     method: Option<Spanned<String>>,
-    #[serde(default)]
-    idempotency_key: bool,
+    idempotency_key: Option<Spanned<bool>>,
     request_bytes: Option<Spanned<u32>>,
     preset: Option<Spanned<String>>,
     connections: Option<Connections>,
@@ -52,23 +51,40 @@ impl ClientText {
         length: Duration,
         text: Text<'_>,
     ) -> Result<Bursts, DocumentError> {
-        let requests = text.count(&self.requests, REQUESTS_MAX)?;
+        let missing = || text.error(span.clone(), "missing field `requests`");
+        let asked = self.requests.as_ref().ok_or_else(missing)?;
+        let requests = text.count(asked, REQUESTS_MAX)?;
         let at_once = self.at_once.as_ref().map_or(Ok(1), |count| text.count(count, requests))?;
         let bytes = self.request_bytes.as_ref().map(|bytes| text.count(bytes, BYTES_MAX));
-        let starts = self.starts(span, length, text)?;
+        let starts = self.starts(span.clone(), length, text)?;
         let tries = (u64::from(self.retries.unwrap_or(0)) + 1).saturating_mul(requests.into());
         if tries.saturating_mul(starts.len() as u64) > ATTEMPTS_MAX {
             let message = format!("with all bursts and retries, more than {ATTEMPTS_MAX} requests");
-            return Err(text.error(self.requests.span(), message));
+            return Err(text.error(asked.span(), message));
         }
         Ok(Bursts {
             starts,
             requests,
             at_once,
             method: self.method(text)?,
-            idempotency_key: self.idempotency_key,
+            idempotency_key: self.idempotency_key.as_ref().is_some_and(|key| *key.get_ref()),
             request_bytes: bytes.transpose()?.unwrap_or_else(bytes_default),
         })
+    }
+
+    /// Refuses what a scheduler decides itself.
+    pub(super) fn refuse_bursts(&self, text: Text<'_>) -> Result<(), DocumentError> {
+        let keys = [
+            ("every", self.every.as_ref().map(Spanned::span)),
+            ("bursts", self.bursts.as_ref().map(Spanned::span)),
+            ("bursts-at", self.bursts_at.as_ref().map(Spanned::span)),
+            ("requests", self.requests.as_ref().map(Spanned::span)),
+            ("at-once", self.at_once.as_ref().map(Spanned::span)),
+            ("method", self.method.as_ref().map(Spanned::span)),
+            ("idempotency-key", self.idempotency_key.as_ref().map(Spanned::span)),
+            ("request-bytes", self.request_bytes.as_ref().map(Spanned::span)),
+        ];
+        text.refuse(&keys, "is the scheduler's to decide")
     }
 
     pub(super) fn pool(&self, text: Text<'_>) -> Result<Pool, DocumentError> {
@@ -122,7 +138,8 @@ impl ClientText {
         length: Duration,
         text: Text<'_>,
     ) -> Result<Vec<Duration>, DocumentError> {
-        let (starts, span): (Vec<Duration>, _) = match (self.every, &self.bursts, &self.bursts_at) {
+        let every = self.every.as_ref().map(|every| *every.get_ref());
+        let (starts, span): (Vec<Duration>, _) = match (every, &self.bursts, &self.bursts_at) {
             (Some(Humane(step)), Some(bursts), None) => {
                 let count = text.count(bursts, BURSTS_MAX)?;
                 ((0..count).map(|burst| step.saturating_mul(burst)).collect(), bursts.span())

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use std::net::SocketAddr;
 
-use halfopen_core::scenario::Scenario;
+use halfopen_core::scenario::{Answers, Scenario};
 use halfopen_core::time::{Duration, Instant};
 use halfopen_lab::reproduce::{Act, Deed};
 
@@ -94,10 +94,11 @@ impl Service {
 
 fn end(scenario: &Scenario, deed: &Deed) -> String {
     let peer = deed.peer;
-    let idle = scenario
-        .far_end
-        .idle_timeout
-        .map_or(String::new(), |idle| format!(", idle for {}", Seconds(idle)));
+    let idle = match &scenario.answers {
+        Answers::FarEnd(far_end) => far_end.idle_timeout,
+        Answers::Payment(payment) => payment.keep_alive,
+    };
+    let idle = idle.map_or(String::new(), |idle| format!(", idle for {}", Seconds(idle)));
     match deed.act {
         Act::ClosedIdle => format!("closes {peer}{idle}"),
         Act::ResetIdle => format!("resets {peer}{idle}"),

@@ -2,6 +2,7 @@
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use halfopen_core::flow::FlowKey;
 use halfopen_core::hop::{Demise, Discard, Event, EventKind, Reaction, Side};
@@ -13,11 +14,15 @@ use super::Line;
 use crate::report::Seconds;
 
 /// Tells what the hops did that matters to connections, and what was done to them.
-pub(super) fn tell(scenario: &Scenario, events: &[Event]) -> Vec<Line> {
+pub(super) fn tell(scenario: &Scenario, server: SocketAddr, events: &[Event]) -> Vec<Line> {
     let mut lines: Vec<Line> = flushes(scenario);
     let mut orphans: BTreeMap<(usize, FlowKey, Side, Reaction), (usize, u64)> = BTreeMap::new();
     let mut discards: BTreeMap<(usize, Discard), (Instant, u64)> = BTreeMap::new();
     for event in events {
+        if let Some(Station::Balancer(_)) = scenario.path.get(event.hop) {
+            lines.extend(balancer(scenario, server, event));
+            continue;
+        }
         let line = |what| Line { at: event.at, place: place(scenario, event.hop), what };
         match event.kind {
             EventKind::Remembered { flow } => {
@@ -40,9 +45,8 @@ pub(super) fn tell(scenario: &Scenario, events: &[Event]) -> Vec<Line> {
             EventKind::Discarded { why, .. } => {
                 discards.entry((event.hop, why)).or_insert((event.at, 0)).1 += 1;
             }
-            EventKind::Refused { flow, why, .. } => {
-                lines.push(line(format!("lets a request of {} down: {why}", port(flow))));
-            }
+            // Only a balancer answers requests.
+            EventKind::Refused { .. } => {}
         }
     }
     for (index, count) in orphans.into_values().filter(|&(_, count)| count > 1) {
@@ -57,6 +61,33 @@ pub(super) fn tell(scenario: &Scenario, events: &[Event]) -> Vec<Line> {
         }
     }));
     lines
+}
+
+/// Tells what a balancer did with its clients' connections, which it knows by other names than they
+/// do themselves. Those to its targets, where its own checks are too, are left out.
+fn balancer(scenario: &Scenario, server: SocketAddr, event: &Event) -> Option<Line> {
+    let what = match event.kind {
+        EventKind::Remembered { flow } | EventKind::Forgot { flow, .. }
+            if flow.initiator.ip() == server.ip() =>
+        {
+            return None;
+        }
+        EventKind::Remembered { flow } => format!("accepts {}", flow.initiator),
+        EventKind::Forgot { flow, idle, because: Demise::Idle } => {
+            format!("closes {}, idle for {}", flow.initiator, Seconds(idle))
+        }
+        EventKind::Forgot { flow, because: Demise::Flushed, .. } => {
+            format!("loses {}", flow.initiator)
+        }
+        EventKind::Refused { flow, why, .. } => {
+            format!("lets a request of {} down: {why}", flow.initiator)
+        }
+        EventKind::Exhausted { flow } => format!("has no room for {}", flow.initiator),
+        EventKind::Forgot { because: Demise::Closed | Demise::Reset | Demise::Evicted, .. }
+        | EventKind::Orphaned { .. }
+        | EventKind::Discarded { .. } => return None,
+    };
+    Some(Line { at: event.at, place: place(scenario, event.hop), what })
 }
 
 fn place(scenario: &Scenario, hop: usize) -> String {
