@@ -20,7 +20,7 @@ const TARGET: &str = "203.0.113.9:9";
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(50),
     Duration::from_secs(5),
-    Duration::from_secs(60),
+    Duration::from_mins(1),
     Duration::from_hours(1),
 ];
 
