@@ -2,6 +2,7 @@
 //! diagnosis of the client's capture against the truth.
 
 mod captures;
+mod evidence;
 mod packets;
 mod script;
 mod timeline;
@@ -11,7 +12,7 @@ mod trial;
 use core::fmt::Write as _;
 
 use halfopen_core::scenario::Scenario;
-use halfopen_lab::reproduce::reproduce;
+use halfopen_lab::reproduce::{reproduce, watched};
 
 use crate::Outcome;
 use crate::cli::Reproduce;
@@ -32,10 +33,11 @@ pub(crate) fn run(order: &Reproduce) -> Result<Outcome, Failure> {
         return traffic::run(order, scenario, what);
     }
     let seed = order.seed.unwrap_or(scenario.seed);
-    let run = reproduce(&scenario, seed)
+    let run = if order.captures.is_some() { watched } else { reproduce };
+    let run = run(&scenario, seed)
         .map_err(|error| Failure::Run { scenario: scenario.name.clone(), error })?;
     let files = match &order.captures {
-        Some(folder) => captures::write(folder, &run.sights)?,
+        Some(folder) => captures::write(folder, &run.sights, &evidence::files(&scenario, &run))?,
         None => Vec::new(),
     };
     let trial = Trial::new(&scenario, seed, &run, files);

@@ -99,6 +99,16 @@ fn captures_are_written_once_and_can_be_diagnosed() {
     assert_eq!(report["paths"][0]["cause"], "idle-expiry");
     assert_eq!(report["paths"][0]["failures"], 2);
 
+    let log = |name: &str| fs::read_to_string(format!("{captures}/{name}")).unwrap();
+    assert_eq!(log("balancer-access.log").lines().count(), 28);
+    assert_eq!(log("balancer-connections.log").lines().count(), 3);
+    assert!(log("sockets.txt").contains("ESTABLISHED"));
+    assert!(log("client-wire.log").contains("connection reset by peer"));
+    assert!(log("scheduler.log").contains("9 paid, 0 refused, 1 unknown"));
+    assert_eq!(log("payment.log").matches("Answered").count(), 28);
+    let metrics: Value = serde_json::from_str(&log("gateway-metrics.json")).unwrap();
+    assert_eq!(metrics[0]["IdleTimeoutCount"], 3);
+
     let before = fs::read(&client).unwrap();
     assert_fails(&["table-flushed", "--captures", &captures], &["is there already"]);
     assert_eq!(fs::read(&client).unwrap(), before);

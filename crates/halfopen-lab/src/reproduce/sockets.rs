@@ -7,8 +7,8 @@ use halfopen_sim::net::SocketTable;
 use halfopen_sim::world::{Error, World};
 
 /// Runs until `until` and looks at a host's sockets in even steps, a second apart or ten thousand
-/// in all. What is returned are the tables that differ from the one before in more than timers and
-/// queues' ages, and the last of each minute.
+/// in all. What is returned are the tables that differ from the one before in more than timers, and
+/// one a minute.
 pub(super) fn watch(
     world: &mut World,
     host: &Host,
