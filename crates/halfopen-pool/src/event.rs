@@ -37,6 +37,8 @@ pub enum What {
         /// What the system says.
         error: String,
     },
+    /// A request asks for a connection.
+    Requested,
     /// A request got a connection.
     Leased {
         /// Which.
@@ -125,6 +127,8 @@ impl<F: Fn(&Event) + Send + Sync> Watch for F {
 /// Events, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// Requests that asked for a connection.
+    pub requested: u64,
     /// Connections opened.
     pub opened: u64,
     /// Connections that could not be opened.
@@ -159,6 +163,7 @@ impl Tally {
     /// Counts an event.
     pub fn count(&mut self, event: &Event) {
         match &event.what {
+            What::Requested => self.requested += 1,
             What::Opened { .. } => self.opened += 1,
             What::NotOpened { .. } => self.not_opened += 1,
             What::Leased { reused_after: None, .. } => self.leased_new += 1,

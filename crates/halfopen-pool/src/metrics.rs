@@ -115,7 +115,7 @@ impl Watch for Metrics {
             What::Refused { .. } => {
                 self.refused.inc();
             }
-            What::Returned { .. } => {}
+            What::Requested | What::Returned { .. } => {}
             What::Discarded { why, .. } => count(&self.discarded, "reason", discard(*why)),
             What::Ended { reset, .. } => {
                 count(&self.ended, "how", if *reset { "reset" } else { "closed" });

@@ -15,6 +15,7 @@ use crate::connect::Transport;
 use crate::event::{Event, Watch, What};
 use crate::idle::WireIdle;
 use crate::name::{ConnectionId, PathName};
+use crate::policy::Limits;
 use crate::retry::{Failure, Processed};
 use crate::stream::Tap;
 
@@ -32,6 +33,7 @@ pub struct WireLog {
 struct Log {
     sink: Box<dyn Write + Send>,
     began: Option<Timestamp>,
+    limits: Limits,
     /// The connections that there are, with whether each is idle.
     connections: BTreeMap<ConnectionId, (PathName, bool)>,
 }
@@ -46,7 +48,12 @@ impl WireLog {
     /// kilobyte of each body.
     #[must_use]
     pub fn new(sink: impl Write + Send + 'static) -> Self {
-        let log = Log { sink: Box::new(sink), began: None, connections: BTreeMap::new() };
+        let log = Log {
+            sink: Box::new(sink),
+            began: None,
+            limits: Limits::default(),
+            connections: BTreeMap::new(),
+        };
         Self { log: Arc::new(Mutex::new(log)), body_max: BODY_MAX }
     }
 
@@ -61,6 +68,11 @@ impl WireLog {
     #[must_use]
     pub fn body_max(self, bytes: usize) -> Self {
         Self { body_max: bytes, ..self }
+    }
+
+    /// Tells how many connections there may be.
+    pub(crate) fn limit(&self, limits: Limits) {
+        self.lock().limits = limits;
     }
 
     pub(crate) fn opened(&self, now: Instant, id: ConnectionId, transport: &dyn Transport) {
@@ -112,6 +124,7 @@ impl Log {
     fn tell(&mut self, event: &Event) -> Vec<String> {
         let path = &event.path;
         match &event.what {
+            What::Requested => vec![format!("Connection request: {}", self.counts(path))],
             What::Opened { id, took } => {
                 self.connections.insert(*id, (path.clone(), false));
                 vec![format!("{}: Opening {path} took {}", name(*id), seconds(*took))]
@@ -185,7 +198,12 @@ impl Log {
         let idle = self.connections.values().filter(|(_, idle)| *idle).count();
         let route = self.connections.values().filter(|(other, _)| other == path).count();
         let all = self.connections.len();
-        format!("[route: {path}][total available: {idle}; route allocated: {route}; total: {all}]")
+        let of = |max: Option<u32>| max.map_or_else(String::new, |max| format!(" of {max}"));
+        let (per_route, total) = (of(self.limits.per_host), of(self.limits.total));
+        format!(
+            "[route: {path}][total available: {idle}; route allocated: {route}{per_route}; \
+             total allocated: {all}{total}]"
+        )
     }
 }
 

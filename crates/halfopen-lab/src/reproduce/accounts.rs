@@ -186,7 +186,8 @@ impl Watch for Accounts {
                 let local = book.ends.remove(&id);
                 book.ended_idle.extend(local.map(|local| (now, local)));
             }
-            What::NotOpened { .. }
+            What::Requested
+            | What::NotOpened { .. }
             | What::Refused { .. }
             | What::Retried { .. }
             | What::GivenUp { .. }

@@ -50,6 +50,7 @@ impl Turn {
             if state.shut_down {
                 return Err(Error::ShutDown);
             }
+            state.tell(now, path, || What::Requested);
             let asked = state.turns.ask(now, path);
             if let Asked::Wait(ticket) = asked {
                 state.queue.insert(ticket, Waiting::default());

@@ -88,6 +88,9 @@ pub(super) struct Parts {
 
 impl Shared {
     pub(super) fn new(parts: Parts) -> Self {
+        if let Some(log) = &parts.wire_log {
+            log.limit(parts.policy.limits);
+        }
         let state = State {
             shelf: Shelf::new(&parts.policy, parts.seed),
             turns: Turnstile::new(&parts.policy),

@@ -216,6 +216,8 @@ fn the_outage_can_be_read_from_the_wire_log() {
     });
     let log = sink.text();
     let story = [
+        "Connection request: [route: http://server:8080][total available: 0; \
+         route allocated: 0 of 64; total allocated: 0 of 1024]",
         "http-outgoing-0: Connection established 10.0.0.7:",
         "Connection leased: [id: 0][new]",
         "http-outgoing-0 >> \"POST /pay HTTP/1.1[\\r][\\n]\"",
@@ -223,6 +225,8 @@ fn the_outage_can_be_read_from_the_wire_log() {
         "http-outgoing-0 << \"HTTP/1.1 200 OK[\\r][\\n]\"",
         "http-outgoing-0 << \"paid\"",
         "Connection released: [id: 0]",
+        "Connection request: [route: http://server:8080][total available: 1; \
+         route allocated: 1 of 64; total allocated: 1 of 1024]",
         "Connection leased: [id: 0][reused after 1200.",
         "http-outgoing-0: Stale check: nothing to read",
         "http-outgoing-0 >> \"POST /pay HTTP/1.1[\\r][\\n]\"",
