@@ -28,6 +28,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 mod hostile;
 mod limits;
+mod memory;
 mod notice;
 mod paths;
 mod retries;

@@ -155,3 +155,22 @@ fn a_client_that_is_shut_down_closes_what_is_idle_and_takes_no_more() {
         assert_eq!(error.to_string(), "the client was shut down");
     });
 }
+
+#[test]
+fn a_client_that_is_drained_goes_on_with_new_connections() {
+    let mut scene = Scene::new(OnOrphan::Reset);
+    let _requests = scene.answer(OK);
+    let client = scene.builder(Policy::default()).build().unwrap();
+    scene.run(async move {
+        get(&client).await.unwrap();
+        let under_way = client.get(URI).await.unwrap();
+        client.drain();
+        assert_eq!(under_way.into_body().bytes().await.unwrap(), "paid");
+        assert_eq!(client.idle(), 1, "what was in use is kept");
+        client.drain();
+        assert_eq!(client.idle(), 0);
+        assert_eq!(get(&client).await.unwrap(), "paid");
+    });
+    let tally = scene.tally();
+    assert_eq!((tally.opened, tally.discarded.get(&Discard::Drained)), (2, Some(&1)));
+}
