@@ -44,7 +44,11 @@ pub trait Storage: Send + Sync {
     /// Begins a run: what this scheduler held and did not settle is free to be claimed again.
     fn begin(&self, run: Begin) -> impl Future<Output = Result<Begun, Error>> + Send;
 
-    /// Claims the charge that has been due for longest, unless none is.
+    /// Claims a charge that is due, unless none is: of those never asked for the one that has been
+    /// due for longest, else of those that are open.
+    ///
+    /// The other way round, one charge could for ever be the first of each run, and so the one that
+    /// meets the connection that the path has forgotten since the run before.
     fn claim(&self, claim: Claim) -> impl Future<Output = Result<Option<Charge>, Error>> + Send;
 
     /// Writes down what became of a charge; tells whether that was news.

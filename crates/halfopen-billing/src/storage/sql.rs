@@ -89,7 +89,7 @@ macro_rules! find {
     () => {
         "
     SELECT id, amount, currency, cadence, anchor, zone, period FROM subscription
-    WHERE wake <= $1 AND held_until <= $2 AND attempts >= $3
+    WHERE wake <= $1 AND held_until <= $2 AND attempts >= $3 AND attempts <= $4
     ORDER BY wake, id LIMIT 1"
     };
 }

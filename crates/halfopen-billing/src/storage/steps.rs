@@ -92,10 +92,17 @@ pub(super) async fn claim<S: Statements>(
 ) -> Result<Option<Charge>, Error> {
     let Claim { scheduler, due_by, now, until, scope } = claim;
     let (now, until) = (micros(now), micros(until));
-    let values = vec![micros(due_by).into(), now.into(), attempts_min(scope).into()];
-    let Some(found) = statements.rows(S::FIND, values, decode::found).await?.pop() else {
-        return Ok(None);
-    };
+    let new = (scope == Scope::Due).then_some((0, 0));
+    let mut found = None;
+    for (least, most) in new.into_iter().chain([(1, i64::MAX)]) {
+        let values =
+            vec![micros(due_by).into(), now.into(), Value::Number(least), Value::Number(most)];
+        found = statements.rows(S::FIND, values, decode::found).await?.pop();
+        if found.is_some() {
+            break;
+        }
+    }
+    let Some(found) = found else { return Ok(None) };
     let values = vec![text(&scheduler), until.into(), text(&found.subscription)];
     statements.change(sql::HOLD, values).await?;
     statements.change(sql::KEEP_LOCK, vec![until.into(), text(&scheduler)]).await?;
