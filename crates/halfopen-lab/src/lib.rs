@@ -4,6 +4,7 @@
 //! the same bytes.
 
 pub mod connect;
+pub mod hunt;
 pub mod policy;
 pub mod reproduce;
 pub mod traffic;
