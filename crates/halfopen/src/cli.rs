@@ -91,6 +91,11 @@ pub(crate) struct Reproduce {
     /// Print for programs.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Make the experiments of a hunt, and hold its fixes side by side: one that ships, by its
+    /// name, or a TOML file; `incident` if there is none. SCENARIO stands in for the hunt's own.
+    #[arg(long, value_name = "HUNT", num_args = 0..=1, default_missing_value = "incident")]
+    #[arg(conflicts_with_all = ["list", "captures", "traffic"])]
+    pub(crate) hunt: Option<String>,
     #[command(flatten)]
     pub(crate) traffic: Traffic,
 }
@@ -100,10 +105,11 @@ Examples:
   halfopen reproduce
   halfopen reproduce firewall-drops-silently
   halfopen reproduce my-path.toml --seed 7 --captures run7
+  halfopen reproduce --hunt
   halfopen reproduce --traffic 'cron:*/20 * * * * x10' --cap 60s,300s,none
 
-Exit code: 0 the diagnosis says what happened and what the scenario expects, 1 it does not,
-2 failed.";
+Exit code: 0 the diagnosis says what happened and what the scenario expects, or all that a hunt
+predicts was seen; 1 not so; 2 failed.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use halfopen_capture::pcap;
 use halfopen_core::scenario::DocumentError;
-use halfopen_lab::{reproduce, traffic};
+use halfopen_lab::{hunt, reproduce, traffic};
 
 use crate::billing::BillingFailure;
 
@@ -30,14 +30,18 @@ pub(crate) enum Failure {
     Write(io::Error),
     #[error("there is no scenario `{0}`")]
     NoScenario(String),
+    #[error("there is no hunt `{0}`")]
+    NoHunt(String),
     #[error("{file}: {error}")]
-    Scenario { file: String, text: String, error: DocumentError },
+    Document { file: String, text: String, error: DocumentError },
     #[error("the scenario `{scenario}` cannot be run: {error}")]
     Run { scenario: String, error: reproduce::Error },
     #[error("`{0}` is neither a rate nor a cron line, and there is no such file")]
     NoTraffic(String),
     #[error("{}{error}", .input.as_ref().map_or(String::new(), |input| format!("{input}: ")))]
     Traffic { input: Option<String>, error: traffic::Error },
+    #[error("the hunt `{hunt}` comes to no end: {error}")]
+    Hunt { hunt: String, error: hunt::Error },
     #[error("`{}` is there already", .0.display())]
     Exists(PathBuf),
     #[error("cannot write `{}`: {error}", path.display())]
@@ -71,6 +75,7 @@ impl Failure {
             Self::NoTraffic(_) => {
                 "a rate is like 5/s or 200/day, a cron line like 'cron:*/20 * * * * x10'"
             }
+            Self::NoHunt(_) => "the one that ships is `incident`; a file is named with its ending",
             Self::Exists(_) => "no capture is overwritten: name another folder",
             Self::Permission(_) => {
                 "captures made by root belong to root: change their owner, or use sudo"
@@ -84,8 +89,9 @@ impl Failure {
             Self::Missing(_)
             | Self::Open { .. }
             | Self::Write(_)
-            | Self::Scenario { .. }
+            | Self::Document { .. }
             | Self::Run { .. }
+            | Self::Hunt { .. }
             | Self::Traffic { .. }
             | Self::Save { .. } => return None,
         };

@@ -31,7 +31,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 
 /// Says what went wrong, and what to do about it.
 pub(crate) fn complain(failure: &Failure) {
-    let mut text = if let Failure::Scenario { file, text, error } = failure {
+    let mut text = if let Failure::Document { file, text, error } = failure {
         show_in_text(file, text, error)
     } else {
         format!("{BAD}error{BAD:#}: {failure}\n")

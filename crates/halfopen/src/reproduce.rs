@@ -3,6 +3,7 @@
 
 mod captures;
 mod evidence;
+mod hunt;
 mod packets;
 mod script;
 mod timeline;
@@ -27,6 +28,9 @@ pub(crate) fn run(order: &Reproduce) -> Result<Outcome, Failure> {
     if order.list {
         output::print(&list())?;
         return Ok(Outcome::Clear);
+    }
+    if let Some(named) = &order.hunt {
+        return hunt::run(order, named);
     }
     let scenario = script::load(order.scenario.as_deref().unwrap_or(DEFAULT))?;
     if let Some(what) = &order.traffic.what {

@@ -10,6 +10,7 @@ use halfopen_core::client::{Client, Hint};
 use halfopen_core::fact::Fact;
 use halfopen_core::profile::Profile;
 use halfopen_core::scenario::Scenario;
+use halfopen_lab::hunt::Hunt;
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -93,11 +94,12 @@ fn a_products_number_stands_in_its_file_only() {
 }
 
 #[test]
-fn every_profile_client_and_scenario_in_the_tree_ships_and_no_other() {
+fn every_profile_client_scenario_and_hunt_in_the_tree_ships_and_no_other() {
     for (folder, shipped) in [
         ("clients", Client::names().collect()),
         ("profiles", Profile::names().collect::<BTreeSet<_>>()),
         ("scenarios", Scenario::names().collect()),
+        ("hunts", Hunt::names().collect()),
     ] {
         let tree = files(&["toml"]);
         let stems: BTreeSet<&str> = tree
@@ -105,7 +107,7 @@ fn every_profile_client_and_scenario_in_the_tree_ships_and_no_other() {
             .filter_map(|file| file.name.strip_prefix(folder)?.strip_prefix('/'))
             .filter_map(|name| name.strip_suffix(".toml"))
             .collect();
-        assert_eq!(stems, shipped, "{folder}/ and the list in halfopen-core");
+        assert_eq!(stems, shipped, "{folder}/ and the list of those that ship");
     }
 }
 
