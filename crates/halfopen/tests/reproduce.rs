@@ -105,7 +105,7 @@ fn captures_are_written_once_and_can_be_diagnosed() {
     assert!(log("sockets.txt").contains("ESTABLISHED"));
     assert!(log("client-wire.log").contains("connection reset by peer"));
     assert!(log("scheduler.log").contains("9 paid, 0 refused, 1 unknown"));
-    assert_eq!(log("payment.log").matches("Answered").count(), 28);
+    assert_eq!(log("payment.log").matches("answered 201").count(), 28);
     let metrics: Value = serde_json::from_str(&log("gateway-metrics.json")).unwrap();
     assert_eq!(metrics[0]["IdleTimeoutCount"], 3);
 

@@ -1,5 +1,6 @@
 //! What the payment module reports of itself: the truth that tests hold others against.
 
+use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
@@ -62,6 +63,24 @@ pub enum EventKind {
     },
 }
 
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted => write!(f, "accepted"),
+            Self::Received { method, path, key: Some(key) } => {
+                write!(f, "received {method} {path} {key}")
+            }
+            Self::Received { method, path, key: None } => write!(f, "received {method} {path}"),
+            Self::Answered { status, replayed, after } => {
+                let again = if *replayed { ", as before" } else { "" };
+                write!(f, "answered {}{again}, after {after:?}", status.as_u16())
+            }
+            Self::Failed { error } => write!(f, "failed: {error}"),
+            Self::Closed { why, requests } => write!(f, "closed after {requests} requests: {why}"),
+        }
+    }
+}
+
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closing {
@@ -81,6 +100,22 @@ pub enum Closing {
     Draining,
     /// The connection broke.
     Broken(io::ErrorKind),
+}
+
+impl fmt::Display for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self {
+            Self::Client => "the client closed it",
+            Self::Idle => "it was idle for too long",
+            Self::SlowHead => "the head of a request took too long",
+            Self::SlowReader => "the client took too long to take an answer",
+            Self::Finished => "it served as many requests as it may",
+            Self::Malformed => "what came was not HTTP",
+            Self::Draining => "the module drains",
+            Self::Broken(kind) => return write!(f, "{kind}"),
+        };
+        write!(f, "{why}")
+    }
 }
 
 /// Who is told of events, as they happen. It must not block.

@@ -1,5 +1,6 @@
 //! What a scheduler says that it did, to be held against what the payment module did.
 
+use core::fmt;
 use core::time::Duration;
 
 use jiff::Timestamp;
@@ -72,6 +73,20 @@ pub enum Ending {
     },
     /// The database failed. What was asked for and not written down is asked for again.
     Failed(storage::Error),
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => write!(f, "nothing more is due"),
+            Self::Full => write!(f, "as many charges as a run may make"),
+            Self::Stopped => write!(f, "stopped"),
+            Self::Busy { scheduler, until } => {
+                write!(f, "not begun: {scheduler} runs, until {until:.6} at least")
+            }
+            Self::Failed(error) => write!(f, "{error}"),
+        }
+    }
 }
 
 impl RunReport {

@@ -3,6 +3,7 @@
 use core::fmt::{Display, Write as _};
 
 use halfopen_billing::scheduler::Event;
+use halfopen_billing::storage::Scope;
 use halfopen_core::scenario::Scenario;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_lab::reproduce::{Counted, PaymentEntry, Reproduction};
@@ -53,15 +54,19 @@ fn scheduler(event: &Event) -> String {
         let (key, attempt) = (charge.charge.key(), charge.charge.attempt);
         let _ = writeln!(
             text,
-            "{:.6} {key} attempt {attempt} took {:?}: {:?}",
+            "{:.6} {key} attempt {attempt} took {:?}: {}",
             charge.asked, charge.took, charge.outcome
         );
     }
+    let scope = match run.scope {
+        Scope::Due => "what is due",
+        Scope::Open => "what was left open",
+    };
     let _ = writeln!(
         text,
-        "{:.6} run over {:?}, {} due: {} paid, {} refused, {} unknown; took {:?}; {:?}",
+        "{:.6} run over {}: {} due; {} paid, {} refused, {} unknown; took {:?}; {}",
         run.began,
-        run.scope,
+        scope,
         run.due,
         run.paid(),
         run.refused(),
@@ -74,7 +79,7 @@ fn scheduler(event: &Event) -> String {
 
 fn payment(date: &str, entry: &PaymentEntry) -> String {
     let PaymentEntry { host, event, .. } = entry;
-    format!("{date} {host} {} connection {} {:?}\n", event.peer, event.connection, event.kind)
+    format!("{date} {host} {} connection {}: {}\n", event.peer, event.connection, event.kind)
 }
 
 /// Returns the gateways' counters under the names of AWS's metrics; empty without a gateway.
