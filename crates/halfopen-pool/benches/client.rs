@@ -4,6 +4,10 @@
 //! number of requests, one after another and with several under way at once, and the rounds of the
 //! clients alternate, so that what else the machine does meets all of them. Also measured: how long
 //! a request of this client takes from being sent to having its connection.
+//!
+//! `-- count CLIENT REQUESTS AT-ONCE` sends with one client only, from the first thread, so that a
+//! tool that counts instructions by thread can tell it from the server. What a request takes is the
+//! difference between two numbers of requests. `CLIENT` is `pool`, `legacy` or `reqwest`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
@@ -35,10 +39,22 @@ const AT_ONCE: [usize; 2] = [1, 16];
 
 fn main() {
     let uri = serve();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["count", client, requests, at_once] => {
+            let contender = Contender::named(client);
+            measure(&contender, &uri, at_once.parse().unwrap(), requests.parse().unwrap());
+        }
+        _ => race(&uri),
+    }
+}
+
+/// Has all clients take turns, and prints the best round of each.
+fn race(uri: &str) {
     let contenders = [
-        ("halfopen-pool", Contender::Pool(pool(None))),
-        ("hyper-util legacy", Contender::Legacy(legacy_client())),
-        ("reqwest", Contender::Reqwest(reqwest_client())),
+        ("halfopen-pool", Contender::named("pool")),
+        ("hyper-util legacy", Contender::named("legacy")),
+        ("reqwest", Contender::named("reqwest")),
     ];
     println!(
         "POST with 32 bytes, answer of 4 bytes; best of {ROUNDS} rounds of {REQUESTS} requests"
@@ -48,7 +64,7 @@ fn main() {
         let mut best: [Option<Round>; 3] = [None, None, None];
         for _ in 0..ROUNDS {
             for ((_, contender), best) in contenders.iter().zip(&mut best) {
-                let round = measure(contender, &uri, at_once);
+                let round = measure(contender, uri, at_once, REQUESTS);
                 if best.as_ref().is_none_or(|best| round.elapsed < best.elapsed) {
                     *best = Some(round);
                 }
@@ -61,7 +77,7 @@ fn main() {
             println!("{name:<20}{at_once:>8}{rate:>14.0}{p50:>10}{p99:>10}");
         }
     }
-    checkout(&uri);
+    checkout(uri);
 }
 
 /// One client's round.
@@ -81,6 +97,15 @@ enum Contender {
 const BODY: &str = "{\"subscription\":7,\"amount\":9900}";
 
 impl Contender {
+    fn named(name: &str) -> Self {
+        match name {
+            "pool" => Self::Pool(pool(None)),
+            "legacy" => Self::Legacy(legacy_client()),
+            "reqwest" => Self::Reqwest(reqwest_client()),
+            other => panic!("no client is called {other}"),
+        }
+    }
+
     async fn send(&self, uri: &str) -> Bytes {
         match self {
             Self::Pool(client) => {
@@ -121,7 +146,7 @@ fn reqwest_client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap()
 }
 
-fn measure(contender: &Contender, uri: &str, at_once: usize) -> Round {
+fn measure(contender: &Contender, uri: &str, at_once: usize, requests: usize) -> Round {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // Connections belong to a runtime, so that each round opens its own, untimed.
     let contender = match contender {
@@ -132,7 +157,7 @@ fn measure(contender: &Contender, uri: &str, at_once: usize) -> Round {
     runtime.block_on(async {
         send_all(&contender, uri, at_once, at_once).await;
         let began = Instant::now();
-        let mut latencies = send_all(&contender, uri, at_once, REQUESTS).await;
+        let mut latencies = send_all(&contender, uri, at_once, requests).await;
         let elapsed = began.elapsed();
         latencies.sort_unstable();
         Round { elapsed, latencies }
