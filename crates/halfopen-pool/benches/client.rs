@@ -39,7 +39,8 @@ const AT_ONCE: [usize; 2] = [1, 16];
 
 fn main() {
     let uri = serve();
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|word| word != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["count", client, requests, at_once] => {
             let contender = Contender::named(client);
