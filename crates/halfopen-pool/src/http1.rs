@@ -8,11 +8,14 @@
 //! Dropping a [`Connection`] closes it.
 
 use core::future::poll_fn;
+use core::mem;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 
@@ -20,6 +23,10 @@ use crate::body::Body;
 use crate::clock::Alarm;
 use crate::idle::{Wire, WireIdle};
 use crate::stream::{Gauge, Stream};
+
+mod relay;
+
+use relay::Relay;
 
 pub(crate) type SendError = TrySendError<Request<Body>>;
 
@@ -34,22 +41,16 @@ pub(crate) struct Connection {
 
 struct Shared {
     state: Mutex<State>,
+    relay: Arc<Relay>,
 }
 
 struct State {
     /// `None` when the connection has ended or was closed.
     hyper: Option<Box<http1::Connection<Stream, Body>>>,
+    /// Calls the relay.
+    waker: Waker,
     idle: bool,
-    watcher: Watcher,
-}
-
-enum Watcher {
-    /// None was started.
-    Absent,
-    /// One was started and has not run yet.
-    Started,
-    /// It is woken through this.
-    Waiting(Waker),
+    watched: bool,
 }
 
 /// How a connection ended: hyper's word, which `None` says in good order.
@@ -59,8 +60,14 @@ impl Connection {
     /// Speaks HTTP/1.1 on a stream on which nothing was said yet.
     pub(crate) async fn new(stream: Stream, gauge: Gauge) -> Result<Self, hyper::Error> {
         let (sender, hyper) = http1::handshake(stream).await?;
-        let state = State { hyper: Some(Box::new(hyper)), idle: false, watcher: Watcher::Absent };
-        let shared = Arc::new(Shared { state: Mutex::new(state) });
+        let relay = Arc::new(Relay::default());
+        let state = State {
+            hyper: Some(Box::new(hyper)),
+            waker: Waker::from(Arc::clone(&relay)),
+            idle: false,
+            watched: false,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), relay });
         Ok(Self { sender, shared, gauge, alarm: Alarm::default() })
     }
 
@@ -73,27 +80,36 @@ impl Connection {
         let mut response = pin!(self.sender.try_send_request(request));
         poll_fn(move |cx| {
             // An end is the response's to tell.
-            let _end = shared.lock().poll(cx);
-            response.as_mut().poll(cx)
+            let _end = shared.drive(cx);
+            // Nothing else completes the response, so that it needs no waker.
+            response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await
     }
 
-    /// Moves the connection on for whoever reads the response's body.
-    pub(crate) fn drive(&self, cx: &mut Context<'_>) {
+    /// Polls for a piece of the response's body, and moves the connection on if there is none.
+    pub(crate) fn poll_frame(
+        &self,
+        incoming: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let mut unheard = Context::from_waker(Waker::noop());
+        self.shared.relay.hush();
+        let polled = Pin::new(&mut *incoming).poll_frame(&mut unheard);
+        if polled.is_ready() {
+            return polled;
+        }
         // An end is the body's to tell.
-        let _end = self.shared.lock().poll(cx);
+        let _end = self.shared.drive(cx);
+        Pin::new(incoming).poll_frame(&mut unheard)
     }
 
     /// Brings the connection to rest after a response. Returns whether it can be used again.
     pub(crate) fn rest(&mut self) -> bool {
         let mut state = self.shared.lock();
         state.idle = true;
-        let waker = match &state.watcher {
-            Watcher::Waiting(waker) => waker.clone(),
-            Watcher::Absent | Watcher::Started => Waker::noop().clone(),
-        };
-        let ended = state.poll(&mut Context::from_waker(&waker)).is_ready();
+        self.shared.relay.reach_watcher();
+        let ended = state.poll().is_ready();
         drop(state);
         !ended && self.sender.is_ready()
     }
@@ -102,12 +118,13 @@ impl Connection {
     pub(crate) fn wake(&self) -> bool {
         let mut state = self.shared.lock();
         state.idle = false;
+        self.shared.relay.hush();
         state.hyper.is_some()
     }
 
     /// Looks whether the connection has ended, or whether something came that nobody asked for.
     pub(crate) fn look(&self) -> Result<(), End> {
-        match self.shared.lock().poll(&mut Context::from_waker(Waker::noop())) {
+        match self.shared.lock().poll() {
             Poll::Ready(end) => Err(end),
             Poll::Pending => Ok(()),
         }
@@ -117,10 +134,9 @@ impl Connection {
     /// there is none yet. It completes when the connection ends; with `None` if it was closed here.
     pub(crate) fn watch(&self) -> Option<Watch> {
         let mut state = self.shared.lock();
-        if !matches!(state.watcher, Watcher::Absent) {
+        if mem::replace(&mut state.watched, true) {
             return None;
         }
-        state.watcher = Watcher::Started;
         Some(Watch { shared: Arc::clone(&self.shared) })
     }
 
@@ -134,10 +150,8 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         let hyper = state.hyper.take();
-        if let Watcher::Waiting(waker) = &state.watcher {
-            waker.wake_by_ref();
-        }
         drop(state);
+        self.shared.relay.wake_watcher();
         drop(hyper);
     }
 }
@@ -153,12 +167,20 @@ impl Shared {
         // A panic inside hyper leaves a connection that is not polled again: its caller is gone.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Moves the connection on for whoever uses it.
+    fn drive(&self, cx: &mut Context<'_>) -> Poll<End> {
+        let mut state = self.lock();
+        self.relay.reach_user(cx.waker());
+        state.poll()
+    }
 }
 
 impl State {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll(&mut self) -> Poll<End> {
         let Some(hyper) = &mut self.hyper else { return Poll::Ready(None) };
-        let Poll::Ready(end) = Pin::new(hyper).poll(cx) else { return Poll::Pending };
+        let mut context = Context::from_waker(&self.waker);
+        let Poll::Ready(end) = Pin::new(hyper).poll(&mut context) else { return Poll::Pending };
         self.hyper = None;
         Poll::Ready(end.err())
     }
@@ -177,14 +199,10 @@ impl Future for Watch {
         if state.hyper.is_none() {
             return Poll::Ready(None);
         }
-        let known =
-            matches!(&state.watcher, Watcher::Waiting(waker) if waker.will_wake(cx.waker()));
-        if !known {
-            state.watcher = Watcher::Waiting(cx.waker().clone());
-        }
+        self.shared.relay.watched_by(cx.waker());
         if !state.idle {
             return Poll::Pending;
         }
-        state.poll(cx).map(Some)
+        state.poll().map(Some)
     }
 }

@@ -88,19 +88,14 @@ impl ResponseBody {
         Some(Error::Broken(Box::new(broken)))
     }
 
-    /// Polls for a piece, and moves the connection on if there is none.
     fn poll_incoming(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
-        if polled.is_ready() {
-            return polled;
+        match &self.lease {
+            Some(lease) => lease.connection.poll_frame(&mut self.incoming, cx),
+            None => Pin::new(&mut self.incoming).poll_frame(cx),
         }
-        if let Some(lease) = &self.lease {
-            lease.connection.drive(cx);
-        }
-        Pin::new(&mut self.incoming).poll_frame(cx)
     }
 
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
