@@ -325,7 +325,7 @@ impl Connection {
         if !self.state.is_synchronized() {
             return;
         }
-        let mut sent = false;
+        let (mut sent, mut sent_data) = (false, false);
         while let Some(chunk) = self.sender.next_chunk(self.nodelay) {
             if chunk.seq.before(self.sender.max) {
                 self.note_retransmission(cx.now);
@@ -333,11 +333,15 @@ impl Connection {
                 self.rtt.start(chunk.end(), cx.now);
             }
             self.emit_chunk(cx, chunk);
-            self.sender.sent(chunk);
             sent = true;
+            sent_data |= chunk.len > 0;
+            self.sender.sent(chunk);
         }
         if sent {
             self.acks.answered(cx.now);
+        }
+        // A FIN alone is none: `tcp_event_data_sent` in Linux's tcp_output.c.
+        if sent_data {
             self.last_data_sent = Some(cx.now);
         }
         self.arm_after_transmit(cx, sent);

@@ -78,6 +78,24 @@ fn a_connection_without_keepalive_has_nothing_to_do() {
 }
 
 #[test]
+fn a_fin_alone_is_no_data() {
+    let mut net = Network::new(1, Weather::INSTANT);
+    let (client, server) = net.open();
+    net.client.send(net.now, client, b"data").unwrap();
+    net.run_for(secs(1.0));
+    let passed = |net: &Network| {
+        let (client, server) = (net.client.info(client), net.server.info(server));
+        (client.unwrap().last_data_sent, server.unwrap().last_data_received)
+    };
+    let before = passed(&net);
+    assert!(before.0.is_some() && before.1.is_some());
+    net.client.shutdown(net.now, client).unwrap();
+    net.run_for(secs(1.0));
+    assert_eq!(net.client_state(client), State::FinWait2);
+    assert_eq!(passed(&net), before);
+}
+
+#[test]
 fn while_data_is_unacknowledged_there_are_no_keepalive_probes() {
     let mut net = Network::new(1, Weather::FAIR);
     let (client, _) = net.open();
