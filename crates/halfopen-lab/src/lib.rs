@@ -4,7 +4,10 @@
 //! the same bytes.
 
 pub mod connect;
+pub mod contest;
 pub mod hunt;
+pub mod matrix;
 pub mod policy;
 pub mod reproduce;
+pub mod sweep;
 pub mod traffic;

@@ -38,15 +38,14 @@ use halfopen_sim::net::SocketTable;
 use halfopen_sim::world::Config;
 
 pub use cast::PaymentEntry;
-pub(crate) use client::Burst;
+pub(crate) use client::{Burst, Sender};
 pub use far_end::{Act, Deed};
 pub use hops::Counted;
 pub use request::{Attempt, Outcome, Request};
-pub(crate) use stage::{Keep, Stage};
+pub(crate) use stage::{Keep, SERVER, Stage};
 pub use truth::Truth;
 
 use log::Log;
-use stage::SERVER;
 
 /// What happened when a scenario ran.
 #[derive(Debug)]

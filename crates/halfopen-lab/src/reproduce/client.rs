@@ -84,22 +84,28 @@ impl Turns {
     }
 }
 
-struct Sender {
-    config: Bursts,
+/// Sends requests over a pool, and writes down what becomes of them.
+pub(crate) struct Sender {
+    pub(crate) config: Bursts,
     /// Whether a payment module answers.
-    pays: bool,
-    pool: Client,
-    server: SocketAddr,
-    accounts: Accounts,
+    pub(crate) pays: bool,
+    pub(crate) pool: Client,
+    pub(crate) server: SocketAddr,
+    pub(crate) accounts: Accounts,
 }
 
 impl Sender {
+    /// Sends a request, and returns when its response was read or will not come.
+    pub(crate) async fn send(&self, burst: u32, number: u32) {
+        let sending = self.request(number);
+        let (place, answer) = self.accounts.of((burst, number), sending).await;
+        self.accounts.close(place, outcome(&answer));
+    }
+
     /// Sends requests of a burst, one after the other, as long as it has some.
     async fn work(self: Arc<Self>, turns: Arc<Turns>) {
         while let Some(number) = turns.next() {
-            let sending = self.request(number);
-            let (place, answer) = self.accounts.of((turns.burst, number), sending).await;
-            self.accounts.close(place, outcome(&answer));
+            self.send(turns.burst, number).await;
         }
     }
 

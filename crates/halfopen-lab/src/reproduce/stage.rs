@@ -27,7 +27,7 @@ use crate::reproduce::{Burst, Deed, Error, Request, Sight, far_end};
 /// Where the client stands; RFC 1918.
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 /// What the client asks; RFC 5737, TEST-NET-2.
-pub(super) const SERVER: SocketAddr =
+pub(crate) const SERVER: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10)), 80);
 
 /// Where the hosts behind a balancer stand, each at the next address; RFC 1918.
@@ -57,7 +57,7 @@ pub(crate) struct Stage {
     pub(crate) servers: Vec<(Host, SocketAddr)>,
     pub(crate) requests: Log<Request>,
     pub(crate) deeds: Log<Deed>,
-    pub(super) accounts: Accounts,
+    pub(crate) accounts: Accounts,
     pub(super) payments: Option<Log<PaymentEntry>>,
     pub(super) runs: Log<scheduler::Event>,
     pub(super) wire_log: Option<Sink>,
@@ -140,7 +140,8 @@ impl Stage {
         Ok(())
     }
 
-    fn pool(&self, scenario: &Scenario) -> Result<Builder, Error> {
+    /// Returns the client's pool, as the scenario has it.
+    pub(crate) fn pool(&self, scenario: &Scenario) -> Result<Builder, Error> {
         let builder = pool::builder(scenario, &self.client, &self.accounts)?;
         Ok(match &self.wire_log {
             Some(sink) => builder.wire_log(sink.log(scenario.starts_at)),
@@ -149,7 +150,7 @@ impl Stage {
     }
 
     /// Starts who answers, and orders what happens besides.
-    fn start_besides(&mut self, scenario: &Scenario) -> Result<(), Error> {
+    pub(crate) fn start_besides(&mut self, scenario: &Scenario) -> Result<(), Error> {
         match &scenario.answers {
             Answers::FarEnd(config) => {
                 for (host, address) in &self.servers {
