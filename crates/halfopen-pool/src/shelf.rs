@@ -184,12 +184,12 @@ impl<C: Wire> Shelf<C> {
     pub fn take(&mut self, now: Instant, path: &PathName) -> Take<C> {
         self.handle_timeout(now);
         while let Some(id) = self.next(path) {
+            let Some(entry) = self.remove_entry(id) else { break };
+            let quiet = quiet(&entry.idle, now);
             // The kernel may know of less quiet than the deadline was made from, or of more.
-            if self.settle(now, id) {
-                let Some(entry) = self.remove_entry(id) else { break };
-                let quiet = quiet(&entry.idle, now);
-                let taken = Taken { idle: entry.idle, quiet };
-                return self.judge(taken);
+            match entry.overdue(now, quiet) {
+                Some(why) => self.outputs.push_back(Discarded { idle: entry.idle, quiet, why }),
+                None => return self.judge(Taken { idle: entry.idle, quiet }),
             }
         }
         Take::Nothing
@@ -317,19 +317,19 @@ impl<C: Wire> Shelf<C> {
         self.paths.get(path).into_iter().flatten().map(|&(_, id)| id).collect()
     }
 
-    /// Discards a connection that is due, or gives it a new deadline and tells that it stays.
-    fn settle(&mut self, now: Instant, id: ConnectionId) -> bool {
-        let Some(entry) = self.entries.get_mut(&id) else { return false };
-        if let Some(why) = entry.overdue(now) {
+    /// Discards a connection that is due, or gives it a new deadline.
+    fn settle(&mut self, now: Instant, id: ConnectionId) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let quiet = quiet(&entry.idle, now);
+        if let Some(why) = entry.overdue(now, quiet) {
             self.discard(now, id, why);
-            return false;
+            return;
         }
         if let Some(deadline) = entry.deadline.take() {
             self.deadlines.remove(&(deadline, id));
         }
-        entry.deadline = entry.due(now);
+        entry.deadline = entry.due(now, quiet);
         self.deadlines.extend(entry.deadline.map(|deadline| (deadline, id)));
-        true
     }
 
     fn shrink_path(&mut self, now: Instant, path: &PathName, max: usize, why: Discard) {
@@ -387,10 +387,9 @@ impl<C: Wire> Shelf<C> {
     }
 }
 
-impl<C: Wire> Entry<C> {
-    /// Returns why the connection may no longer be used, if so.
-    fn overdue(&self, now: Instant) -> Option<Discard> {
-        let quiet = quiet(&self.idle, now);
+impl<C> Entry<C> {
+    /// Returns why a connection that was quiet for so long may no longer be used, if so.
+    fn overdue(&self, now: Instant, quiet: WireIdle) -> Option<Discard> {
         if self.limit.is_some_and(|limit| quiet.since_data >= limit) {
             return Some(Discard::IdleLimit);
         }
@@ -401,8 +400,7 @@ impl<C: Wire> Entry<C> {
     }
 
     /// Returns when the connection may no longer be used if it stays quiet.
-    fn due(&self, now: Instant) -> Option<Instant> {
-        let quiet = quiet(&self.idle, now);
+    fn due(&self, now: Instant, quiet: WireIdle) -> Option<Instant> {
         let own = self.limit.map(|limit| limit.saturating_sub(quiet.since_data));
         let by_limits = least(own, self.learnt.remaining(quiet)).map(|left| now + left);
         by_limits.into_iter().chain(self.end).min()
