@@ -18,6 +18,7 @@ mod exchange;
 mod failure;
 mod hint;
 mod lease;
+mod origin;
 mod pool;
 mod reaper;
 mod response;

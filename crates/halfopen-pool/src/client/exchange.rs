@@ -16,15 +16,14 @@ use hyper::body::Incoming;
 use super::failure::{self, Failed};
 use super::hint::KeepAlive;
 use super::lease::{Lease, Turn};
+use super::origin::Origin;
 use super::pool::Shared;
 use super::response::{ResponseBody, Used};
 use crate::body::Body;
-use crate::connect::Destination;
 use crate::error::{Broken, Error, Unsendable};
 use crate::event::What;
 use crate::http1::SendError;
 use crate::ledger::Outcome;
-use crate::name::PathName;
 use crate::policy::{Notice, Reuse};
 use crate::retry::{self, Attempt, Decision, Failure, Objection, Permission, Written};
 
@@ -34,8 +33,7 @@ static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A request, and what is needed to send it again.
 struct Exchange {
     shared: Arc<Shared>,
-    to: Destination,
-    path: PathName,
+    origin: Arc<Origin>,
     method: Method,
     has_key: bool,
     body: retry::Body,
@@ -56,26 +54,23 @@ pub(super) async fn run(
     request: Request<Body>,
 ) -> Result<Response<ResponseBody>, Error> {
     let (mut parts, body) = request.into_parts();
-    let to = destination(&parts, shared.speaks_tls).map_err(Error::Unsendable)?;
-    prepare(&mut parts, matches!(shared.policy.reuse, Reuse::Never));
-    let destination =
-        PathName { destination: to.to_string().into(), source: shared.source.clone() };
+    let origin = origin(&shared, &parts).map_err(Error::Unsendable)?;
+    prepare(&mut parts, &origin, matches!(shared.policy.reuse, Reuse::Never));
     let exchange = Exchange {
-        path: destination,
         method: parts.method.clone(),
         has_key: parts.headers.contains_key(&IDEMPOTENCY_KEY),
         body: body.kind(),
         body_length: http_body::Body::size_hint(&body).exact(),
         retries: 0,
         shared,
-        to,
+        origin,
     };
     exchange.run(Request::from_parts(parts, body)).await
 }
 
 impl Exchange {
     async fn run(mut self, mut request: Request<Body>) -> Result<Response<ResponseBody>, Error> {
-        let (mut turn, mut waited) = Turn::wait(&self.shared, &self.path).await?;
+        let (mut turn, mut waited) = Turn::wait(&self.shared, &self.origin.path).await?;
         loop {
             let spare = self.spare(&request);
             let mut lease = self.lease(turn, waited).await?;
@@ -98,11 +93,11 @@ impl Exchange {
     /// have killed them all.
     async fn lease(&self, turn: Turn, waited: Duration) -> Result<Lease, Error> {
         if self.retries > 0 {
-            return turn.open(&self.to, waited).await;
+            return turn.open(&self.origin.to, waited).await;
         }
         match turn.take(waited) {
             Ok(lease) => Ok(lease),
-            Err(turn) => turn.open(&self.to, waited).await,
+            Err(turn) => turn.open(&self.origin.to, waited).await,
         }
     }
 
@@ -152,8 +147,8 @@ impl Exchange {
         if let Some(quiet) = quiet {
             let outcome = if reset { Outcome::ResetIdle } else { Outcome::ClosedIdle };
             self.shared.with(|state, now| {
-                state.tell(now, &self.path, || What::Ended { id, quiet, reset });
-                state.learn(now, wall, &self.path, quiet, outcome);
+                state.tell(now, &self.origin.path, || What::Ended { id, quiet, reset });
+                state.learn(now, wall, &self.origin.path, quiet, outcome);
             });
         }
         turn
@@ -215,12 +210,12 @@ impl Exchange {
         let processed = retry::processed(written);
         let wall = self.shared.learning_at();
         self.shared.with(|state, now| {
-            state.tell(now, &self.path, || What::Died { id, failure, quiet, processed });
+            state.tell(now, &self.origin.path, || What::Died { id, failure, quiet, processed });
             if let (Some(quiet), Some(outcome)) = (quiet, failure::outcome(failure)) {
-                state.learn(now, wall, &self.path, quiet, outcome);
+                state.learn(now, wall, &self.origin.path, quiet, outcome);
             }
             let id = Some(id);
-            state.tell(now, &self.path, || match decision {
+            state.tell(now, &self.origin.path, || match decision {
                 Ok((why, _)) => What::Retried { id, why },
                 Err(why) => What::GivenUp { id, why },
             });
@@ -228,7 +223,7 @@ impl Exchange {
         match decision {
             Ok((_, request)) => Ok((turn, request)),
             Err(objection) => Err(Error::Broken(Box::new(Broken {
-                path: self.path.clone(),
+                path: self.origin.path.clone(),
                 connection: id,
                 quiet,
                 failure,
@@ -244,7 +239,7 @@ impl Exchange {
         if let Some(quiet) = lease.quiet
             && let wall @ Some(_) = self.shared.learning_at()
         {
-            let path = &self.path;
+            let path = &self.origin.path;
             self.shared.with(|state, now| {
                 state.learn(now, wall, path, quiet, Outcome::Survived);
             });
@@ -291,7 +286,7 @@ async fn in_time(
     sent
 }
 
-fn destination(parts: &Parts, speaks_tls: bool) -> Result<Destination, Unsendable> {
+fn origin(shared: &Shared, parts: &Parts) -> Result<Arc<Origin>, Unsendable> {
     if parts.method == Method::CONNECT {
         return Err(Unsendable::Connect);
     }
@@ -300,33 +295,25 @@ fn destination(parts: &Parts, speaks_tls: bool) -> Result<Destination, Unsendabl
     if scheme.is_some_and(|scheme| !tls && scheme != &Scheme::HTTP) {
         return Err(Unsendable::Scheme);
     }
-    if tls && !speaks_tls {
+    if tls && !shared.speaks_tls {
         return Err(Unsendable::NoTls);
     }
-    let host = parts.uri.host().filter(|host| !host.is_empty()).ok_or(Unsendable::NoHost)?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    // RFC 9110 section 4.2: the schemes' default ports
-    let port = parts.uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-    Ok(Destination { tls, host: host.into(), port })
+    let origin = |authority| shared.origins.get(tls, authority, shared.source.as_ref());
+    parts.uri.authority().and_then(origin).ok_or(Unsendable::NoHost)
 }
 
 /// Makes the request one in origin form, with a Host field (RFC 9112 sections 3.2 and 3.2.1).
-fn prepare(parts: &mut Parts, last: bool) {
-    if !parts.headers.contains_key(HOST)
-        && let Some(authority) = parts.uri.authority()
+fn prepare(parts: &mut Parts, to: &Origin, last: bool) {
+    if let Some(host) = &to.host
+        && !parts.headers.contains_key(HOST)
     {
-        let host = authority.as_str();
-        // RFC 9110 section 7.2: without the user information.
-        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        if let Ok(host) = HeaderValue::from_str(host) {
-            parts.headers.insert(HOST, host);
-        }
+        parts.headers.insert(HOST, host.clone());
     }
     if last && !parts.headers.contains_key(CONNECTION) {
         parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let mut origin = Uri::default().into_parts();
-    origin.path_and_query = parts.uri.path_and_query().cloned();
-    parts.uri = Uri::from_parts(origin).unwrap_or_default();
+    let mut uri = mem::take(&mut parts.uri).into_parts();
+    (uri.scheme, uri.authority) = (None, None);
+    parts.uri = Uri::from_parts(uri).unwrap_or_default();
     parts.version = Version::HTTP_11;
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use halfopen_core::time::{Duration, Instant};
 use jiff::Timestamp;
 
+use super::origin::Origins;
 use super::reaper::{self, Reaper};
 use crate::clock::Clock;
 use crate::connect::{Destination, Dial, Transport};
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) execute: Execute,
     pub(super) policy: Policy,
     pub(super) source: Option<Arc<str>>,
+    pub(super) origins: Origins,
     pub(super) watchers: Vec<Arc<dyn Watch>>,
     pub(super) wire_log: Option<WireLog>,
     pub(super) wall_clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -103,6 +105,7 @@ impl Shared {
         };
         Self {
             source: parts.dial.source().map(Arc::from),
+            origins: Origins::default(),
             dial: parts.dial,
             clock: parts.clock,
             execute: parts.execute,
