@@ -25,9 +25,10 @@ impl Costs {
         let answered = run.requests.iter().filter(|it| it.outcome() == Outcome::Answered);
         let mut answered: Vec<Duration> = answered.filter_map(Request::latency).collect();
         answered.sort_unstable();
+        let requests = run.requests.len();
         Self {
-            requests: run.requests.len() as u64,
-            failures: run.failures() as u64,
+            requests: requests as u64,
+            failures: (requests - answered.len()) as u64,
             connections: run.pool.opened,
             duplicates: super::seen::duplicates(run),
             answered,

@@ -184,7 +184,7 @@ fn bursts(scenario: &Scenario, run: &Reproduction) -> Vec<Burst> {
             sockets: sockets(run, request.begun),
         });
         burst.sent += 1;
-        burst.failed += u64::from(request.outcome().is_lost());
+        burst.failed += u64::from(request.outcome() != Outcome::Answered);
     }
     for deed in &run.deeds {
         if let Act::Received(number) = deed.act
@@ -216,7 +216,7 @@ fn sockets(run: &Reproduction, at: Instant) -> String {
 }
 
 fn lost(run: &Reproduction) -> Vec<Lost> {
-    let failed = run.requests.iter().filter(|request| request.outcome().is_lost());
+    let failed = run.requests.iter().filter(|request| request.outcome() != Outcome::Answered);
     failed
         .filter_map(|request| {
             let last = request.attempts.last()?;

@@ -3,14 +3,17 @@
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
 
+use halfopen_core::cause::Cause;
 use halfopen_core::scenario::{Answers, Asks, Scenario, Station};
 use halfopen_core::time::Duration;
 use halfopen_lab::hunt::{Burst, Farewell, Lost, Seen};
 
 use crate::report::Seconds;
 
-/// The most that is told one by one of one kind.
+/// The most failures that are told one by one.
 const TOLD_MAX: usize = 2;
+/// The most runs that are told one by one.
+const RUNS_MAX: usize = 12;
 
 /// What was seen at a place.
 pub(super) struct Place {
@@ -100,7 +103,7 @@ fn pool(seen: &Seen) -> String {
 
 fn sockets(seen: &Seen) -> String {
     let before: Vec<String> = (2..)
-        .zip(seen.bursts.iter().skip(1))
+        .zip(seen.bursts.iter().skip(1).take(RUNS_MAX))
         .map(|(number, burst)| {
             let state = if burst.sockets.is_empty() { "no connection" } else { &burst.sockets };
             format!("run {number}: {state}")
@@ -159,13 +162,17 @@ fn forgetting(seen: &Seen) -> String {
         };
         let _ = write!(text, "; {} of the client on them {how}", count(times, "packet"));
     }
+    if seen.late > 0 {
+        let _ = write!(text, "; {} from outside came too late", count(seen.late, "packet"));
+    }
     let _ = write!(text, "; IdleTimeoutCount {}", seen.idle_timeouts);
     text
 }
 
 fn diagnosis(seen: &Seen) -> String {
     let Some(path) = &seen.diagnosis else { return "there is no connection to judge".to_owned() };
-    let mut text = format!("from the client's capture alone: {}", path.cause);
+    let cause = if path.cause == Cause::None { "nothing is wrong" } else { path.cause.as_str() };
+    let mut text = format!("from the client's capture alone: {cause}");
     if let Some(mechanism) = path.mechanism {
         let _ = write!(text, ", {mechanism}, culprit {}, harm {}", path.culprit, path.harm);
     }
@@ -188,9 +195,10 @@ fn runs(seen: &Seen, of: fn(&Burst) -> u64) -> String {
         [first, rest @ ..] if rest.iter().all(|count| count == first) => {
             format!("{first} requests of each of {} runs", counts.len())
         }
-        [rest @ .., last] => {
-            let rest: Vec<String> = rest.iter().map(u64::to_string).collect();
-            format!("{} and {last} requests of the runs", rest.join(", "))
+        counts => {
+            let told: Vec<String> = counts.iter().take(RUNS_MAX).map(u64::to_string).collect();
+            let more = if counts.len() > RUNS_MAX { " …" } else { "" };
+            format!("{}{more} requests of the runs", told.join(", "))
         }
     }
 }

@@ -171,7 +171,7 @@ fn tell_fixes(text: &mut String, hunt: &Hunt, outcome: &Outcome) {
     );
     cost(text, "", "as it is", width, &outcome.before, outcome.floor);
     for ((number, fix), trial) in (1..).zip(&hunt.fixes).zip(&outcome.fixes) {
-        cost(text, &number.to_string(), &fix.title, width, trial, outcome.floor);
+        cost(text, &starred(number, fix), &fix.title, width, trial, outcome.floor);
     }
     let floor = format!(
         "Extra is the time of an answer beyond {:.1} ms, the fastest of all runs; requests that \
@@ -183,6 +183,11 @@ fn tell_fixes(text: &mut String, hunt: &Hunt, outcome: &Outcome) {
         tell_fix(text, number, fix, trial);
     }
     text.push('\n');
+}
+
+/// Marks what those who suffered did not think of.
+fn starred(number: usize, fix: &Fix) -> String {
+    format!("{number}{}", if fix.named { "" } else { "*" })
 }
 
 /// A row of the table of fixes.
@@ -201,7 +206,7 @@ fn cost(
     let style = if costs.failures == 0 { GOOD } else { BAD };
     let _ = writeln!(
         text,
-        "  {number:>3} {title:width$} {style}{:>8}{style:#} {:>11} {:>10} {:>10} {:>7}",
+        "  {number:3} {title:width$} {style}{:>8}{style:#} {:>11} {:>10} {:>10} {:>7}",
         format!("{}/{}", costs.failures, costs.requests),
         costs.connections,
         ms(costs.extra_mean(floor)),
@@ -212,8 +217,7 @@ fn cost(
 
 /// What a fix changes, and what it costs in words. That its prediction held goes without saying.
 fn tell_fix(text: &mut String, number: usize, fix: &Fix, trial: &Trial) {
-    let label = format!("{number}{}", if fix.named { "" } else { " *" });
-    row(text, &label, &changed(&fix.variant.changes));
+    row(text, &starred(number, fix), &changed(&fix.variant.changes));
     if !fix.note.is_empty() {
         row(text, "", &fix.note);
     }
