@@ -197,8 +197,9 @@ impl<'a> Scene<'a> {
         let book = self.disk(&self.book.clone(), &host);
         let settings = self.setting.payment.settings.clone();
         let module = Module::new(book, settings, self.rng.fork(), Arc::new(|_| ())).unwrap();
-        let is_of = |&&(_, it): &&(Duration, Disturbance)| matches!(it, Disturbance::Reset { host } if host == server);
-        let resets = self.setting.disturbances.iter().filter(is_of);
+        let resets = self.setting.disturbances.iter();
+        let resets =
+            resets.filter(|(_, it)| matches!(it, Disturbance::Reset { host } if *host == server));
         let resets: Vec<Instant> = resets.map(|&(at, _)| Instant::EPOCH + at).collect();
         host.clone().spawn(async move {
             let listener = TcpListener::bind(address).await.unwrap();
