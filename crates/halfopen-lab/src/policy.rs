@@ -56,6 +56,7 @@ const fn plain() -> Policy {
         keepalive: None,
         user_timeout: None,
         retry: RESEND,
+        ping: None,
         learns: false,
     }
 }

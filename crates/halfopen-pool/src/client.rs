@@ -17,7 +17,10 @@ mod builder;
 mod exchange;
 mod failure;
 mod hint;
+mod kept;
 mod lease;
+#[cfg(feature = "http2")]
+mod multiplex;
 mod origin;
 mod pool;
 mod reaper;

@@ -84,6 +84,14 @@ pub trait Transport: Read + Write + Send + Unpin + 'static {
     fn set_user_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
 }
 
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    #[cfg(feature = "http2")]
+    Http2,
+}
+
 /// A [`Connect`] of any type.
 pub(crate) trait Dial: Send + Sync {
     fn dial<'a>(&'a self, to: &'a Destination) -> Dialing<'a>;

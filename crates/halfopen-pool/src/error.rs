@@ -80,8 +80,8 @@ pub struct Broken {
     pub retries: u32,
     /// Why it was not sent again.
     pub objection: Objection,
-    /// What hyper says, if it was hyper that found out.
-    pub source: Option<hyper::Error>,
+    /// What the protocol's implementation says, if it found out.
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -119,12 +119,14 @@ impl Broken {
             Failure::Silence => "gave no answer in time",
             Failure::Truncated => "ended within a response",
             Failure::Malformed => "gave something that is not HTTP",
+            Failure::Refused => "refused the request",
         };
         let state = self.quiet.map_or_else(
             || "a new one".to_owned(),
             |quiet| format!("reused after {:?} of silence", quiet.since_data),
         );
         let processed = match self.processed {
+            Processed::No if self.failure == Failure::Refused => "the server did not process it",
             Processed::No => "the server has not seen the request",
             Processed::Maybe => "the server may have processed the request",
         };

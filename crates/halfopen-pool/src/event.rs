@@ -78,6 +78,17 @@ pub enum What {
         /// Whether it was reset, not closed.
         reset: bool,
     },
+    /// An HTTP/2 connection was asked by PING whether it still works.
+    Pinged {
+        /// Which.
+        id: ConnectionId,
+        /// For how long it had been quiet.
+        quiet: WireIdle,
+        /// How long that took.
+        took: Duration,
+        /// Whether it answered.
+        answered: bool,
+    },
     /// A request failed on its connection.
     Died {
         /// Which.
@@ -143,6 +154,8 @@ pub struct Tally {
     pub returned: u64,
     /// Connections that the client closed, by why.
     pub discarded: BTreeMap<Discard, u64>,
+    /// PINGs that were answered.
+    pub pongs: u64,
     /// Connections found closed while idle.
     pub closed_idle: u64,
     /// Connections found reset while idle.
@@ -171,6 +184,7 @@ impl Tally {
             What::Refused { .. } => self.refused += 1,
             What::Returned { .. } => self.returned += 1,
             What::Discarded { why, .. } => *self.discarded.entry(*why).or_default() += 1,
+            What::Pinged { answered, .. } => self.pongs += u64::from(*answered),
             What::Ended { reset: false, .. } => self.closed_idle += 1,
             What::Ended { reset: true, .. } => self.reset_idle += 1,
             What::Died { failure, quiet: None, .. } => {

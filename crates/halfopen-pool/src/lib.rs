@@ -45,7 +45,8 @@
 //! [`error`] what it says when there is no response, and [`wirelog`] its diary. It is a
 //! [`tower_service::Service`] too, and runs on any sockets, timer and executor that
 //! [`Builder`](client::Builder) is given; with the feature `tokio`, which is on by default, on
-//! tokio's. The feature `tls` adds `https` through rustls, `metrics` the events for Prometheus.
+//! tokio's. The feature `tls` adds `https` through rustls, `metrics` the events for Prometheus,
+//! `http2` connections that carry many requests and are asked by PING before they are used again.
 //!
 //! The pure half decides and has no clock, no I/O and no async:
 //!
@@ -136,6 +137,8 @@ pub mod wirelog;
 
 mod clock;
 mod http1;
+#[cfg(feature = "http2")]
+mod http2;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;

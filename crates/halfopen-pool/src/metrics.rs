@@ -115,7 +115,7 @@ impl Watch for Metrics {
             What::Refused { .. } => {
                 self.refused.inc();
             }
-            What::Requested | What::Returned { .. } => {}
+            What::Requested | What::Returned { .. } | What::Pinged { .. } => {}
             What::Discarded { why, .. } => count(&self.discarded, "reason", discard(*why)),
             What::Ended { reset, .. } => {
                 count(&self.ended, "how", if *reset { "reset" } else { "closed" });
@@ -143,6 +143,7 @@ const fn discard(why: Discard) -> &'static str {
         Discard::TooManyIdle => "too_many_idle",
         Discard::MadeRoom => "made_room",
         Discard::SiblingDied => "sibling_died",
+        Discard::NoPong => "no_pong",
         Discard::Drained => "drained",
     }
 }
@@ -155,12 +156,14 @@ const fn failure(failure: Failure) -> &'static str {
         Failure::Silence => "silence",
         Failure::Truncated => "truncated",
         Failure::Malformed => "malformed",
+        Failure::Refused => "refused",
     }
 }
 
 const fn permission(why: Permission) -> &'static str {
     match why {
         Permission::NeverWritten => "never_written",
+        Permission::Refused => "refused",
         Permission::Method => "method",
         Permission::Key => "key",
     }

@@ -23,6 +23,8 @@ pub struct Policy {
     pub user_timeout: Option<Duration>,
     /// What is sent again.
     pub retry: Retry,
+    /// When an HTTP/2 connection is asked by PING before it is used; `None` is never.
+    pub ping: Option<Ping>,
     /// Whether the client learns from what its connections met how long the path remembers.
     pub learns: bool,
 }
@@ -87,6 +89,8 @@ impl Default for Policy {
                 written: Resend::Idempotent,
                 heeds_key: true,
             },
+            // Time for a PING that is lost once: RFC 6298 section 2 sends it again after a second.
+            ping: Some(Ping { after: Duration::from_secs(1), timeout: Duration::from_secs(2) }),
             learns: true,
         }
     }
@@ -125,6 +129,16 @@ pub struct Lifetime {
     /// By how much, at most and by chance, it is closed sooner, so that connections that were
     /// opened together do not end together.
     pub jitter: Duration,
+}
+
+/// When an HTTP/2 connection is asked by PING (RFC 9113 section 6.7) whether it still works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ping {
+    /// After how long without any packet, if the path is not known to allow as much.
+    pub after: Duration,
+    /// How long the answer may take. Without one the connection is closed, and the request goes
+    /// out on a new one: nothing of it was written.
+    pub timeout: Duration,
 }
 
 /// What a client sends again after a failure, on a connection that is new.

@@ -39,6 +39,7 @@ impl From<&Behaviour> for Policy {
                 written: retry.written,
                 heeds_key: retry.heeds_key,
             },
+            ping: None,
             learns: false,
         }
     }

@@ -66,6 +66,9 @@ pub enum Failure {
     Truncated,
     /// What came is no HTTP response.
     Malformed,
+    /// An HTTP/2 server says that it did not process the request (RFC 9113 section 8.7): by
+    /// `REFUSED_STREAM`, or by a GOAWAY that names an earlier one as the last.
+    Refused,
 }
 
 /// Whether the server may have processed a request that failed.
@@ -91,6 +94,8 @@ pub enum Decision {
 pub enum Permission {
     /// It was never written.
     NeverWritten,
+    /// The server says that it did not process it.
+    Refused,
     /// Its method is among those that the policy sends again.
     Method,
     /// It carries an `Idempotency-Key`.
@@ -114,11 +119,11 @@ pub enum Objection {
 
 /// Tells whether the server may have processed the request.
 #[must_use]
-pub const fn processed(written: Written) -> Processed {
-    match written {
-        Written::Nothing => Processed::No,
+pub const fn processed(written: Written, failure: Failure) -> Processed {
+    match (written, failure) {
+        (Written::Nothing, _) | (_, Failure::Refused) => Processed::No,
         // A server may act on a part: RFC 9112 section 8 only asks it not to take it for the whole.
-        Written::Partly | Written::Whole => Processed::Maybe,
+        (Written::Partly | Written::Whole, _) => Processed::Maybe,
     }
 }
 
@@ -148,8 +153,11 @@ fn objection(policy: Retry, attempt: &Attempt<'_>) -> Option<Objection> {
 }
 
 fn permission(policy: Retry, attempt: &Attempt<'_>) -> Option<Permission> {
-    if processed(attempt.written) == Processed::No {
+    if attempt.written == Written::Nothing {
         return Some(Permission::NeverWritten);
+    }
+    if processed(attempt.written, attempt.failure) == Processed::No {
+        return Some(Permission::Refused);
     }
     if resends(policy.written, attempt) {
         return Some(Permission::Method);
@@ -192,7 +200,7 @@ mod tests {
         assert_eq!(decide(CHARGE), Decision::Fail(Objection::MayBeProcessed));
         let partly = Attempt { written: Written::Partly, ..CHARGE };
         assert_eq!(decide(partly), Decision::Fail(Objection::MayBeProcessed));
-        assert_eq!(processed(Written::Partly), Processed::Maybe);
+        assert_eq!(processed(Written::Partly, Failure::Reset), Processed::Maybe);
     }
 
     #[test]
@@ -203,6 +211,15 @@ mod tests {
         assert_eq!(decide(again), Decision::Fail(Objection::Attempts));
         let unwritten = Attempt { written: Written::Nothing, ..CHARGE };
         assert_eq!(decide(unwritten), Decision::Retry(Permission::NeverWritten));
+    }
+
+    #[test]
+    fn a_charge_that_the_server_disclaims_goes_out_again() {
+        let refused = Attempt { failure: Failure::Refused, ..CHARGE };
+        assert_eq!(decide(refused), Decision::Retry(Permission::Refused));
+        let gone = Attempt { body: Body::Once, ..refused };
+        assert_eq!(decide(gone), Decision::Fail(Objection::BodyGone));
+        assert_eq!(processed(Written::Whole, Failure::Refused), Processed::No);
     }
 
     #[test]

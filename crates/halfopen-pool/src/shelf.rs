@@ -105,6 +105,8 @@ pub enum Discard {
     MadeRoom,
     /// Another connection on its path died, and this one is no better off.
     SiblingDied,
+    /// It did not answer a PING.
+    NoPong,
     /// The pool shuts down, or the caller wants none of the path's connections any more.
     Drained,
 }

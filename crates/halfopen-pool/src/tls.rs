@@ -15,8 +15,11 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::connect::Transport;
+use crate::connect::{Protocol, Transport};
 use crate::idle::WireIdle;
+
+/// RFC 9113 section 3.1: how TLS names HTTP/2.
+pub(crate) const HTTP2: &[u8] = b"h2";
 
 /// A transport under TLS. What the kernel tells of the socket below is passed on.
 struct Secure {
@@ -28,11 +31,24 @@ pub(crate) async fn secure(
     config: Arc<ClientConfig>,
     host: &str,
     transport: Box<dyn Transport>,
-) -> io::Result<Box<dyn Transport>> {
+) -> io::Result<(Box<dyn Transport>, Protocol)> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let stream = TlsConnector::from(config).connect(name, TokioIo::new(transport)).await?;
-    Ok(Box::new(Secure { io: TokioIo::new(stream) }))
+    let protocol = match stream.get_ref().1.alpn_protocol() {
+        #[cfg(feature = "http2")]
+        Some(chosen) if chosen == HTTP2 => Protocol::Http2,
+        Some(_) | None => Protocol::Http1,
+    };
+    Ok((Box::new(Secure { io: TokioIo::new(stream) }), protocol))
+}
+
+/// Offers no protocol that this client was built without.
+pub(crate) fn spoken(mut config: ClientConfig) -> ClientConfig {
+    if cfg!(not(feature = "http2")) {
+        config.alpn_protocols.retain(|protocol| protocol != HTTP2);
+    }
+    config
 }
 
 impl Secure {

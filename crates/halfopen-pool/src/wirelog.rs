@@ -172,6 +172,11 @@ impl Log {
                 let quiet = silence(*quiet);
                 self.gone(*id, path, format!("{}: Found {how} after {quiet}", name(*id)))
             }
+            What::Pinged { id, quiet, took, answered } => {
+                let answer = if *answered { "answered" } else { "not answered" };
+                let (name, quiet, took) = (name(*id), silence(*quiet), seconds(*took));
+                vec![format!("{name}: PING after {quiet} {answer} within {took}")]
+            }
             What::Died { id, failure, quiet, processed } => {
                 let text = died(*id, *failure, *quiet, *processed);
                 self.gone(*id, path, text)

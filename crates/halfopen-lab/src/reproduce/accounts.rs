@@ -187,6 +187,7 @@ impl Watch for Accounts {
                 book.ended_idle.extend(local.map(|local| (now, local)));
             }
             What::Requested
+            | What::Pinged { .. }
             | What::NotOpened { .. }
             | What::Refused { .. }
             | What::Retried { .. }
@@ -202,7 +203,7 @@ pub(super) const fn outcome(failure: Failure) -> Outcome {
         Failure::Reset => Outcome::Broken(ErrorKind::ConnectionReset),
         Failure::Closed => Outcome::Closed,
         Failure::Silence => Outcome::GaveUp,
-        Failure::Truncated => Outcome::Broken(ErrorKind::UnexpectedEof),
+        Failure::Truncated | Failure::Refused => Outcome::Broken(ErrorKind::UnexpectedEof),
         Failure::Malformed => Outcome::Broken(ErrorKind::InvalidData),
     }
 }

@@ -209,6 +209,7 @@ fn random(rng: &mut Rng, tick: Duration) -> Policy {
             written: *rng.pick(&written),
             heeds_key: rng.chance(0.5),
         },
+        ping: None,
         learns: rng.chance(0.5),
     }
 }

@@ -39,6 +39,8 @@ pub struct Builder {
     seed: u64,
     #[cfg(feature = "tls")]
     tls: Option<rustls::ClientConfig>,
+    #[cfg(feature = "http2")]
+    prior_knowledge: bool,
 }
 
 /// Why there is no client.
@@ -180,10 +182,27 @@ impl Builder {
     }
 
     /// Speaks TLS to `https` destinations, with the roots of trust, certificates and versions of
-    /// this configuration. Without it, `https` is an error.
+    /// this configuration. Without it, `https` is an error. HTTP/2 is spoken where its list of
+    /// protocols (ALPN) offers `h2`, the server chooses that, and the feature `http2` is on.
     #[cfg(feature = "tls")]
     pub fn tls(self, config: rustls::ClientConfig) -> Self {
         Self { tls: Some(config), ..self }
+    }
+
+    /// Speaks HTTP/2 to `http` destinations, which cannot choose it. To `https` destinations it is
+    /// spoken if the [configuration](Self::tls) offers `h2` and the server chooses it.
+    #[cfg(feature = "http2")]
+    pub fn http2_prior_knowledge(self) -> Self {
+        Self { prior_knowledge: true, ..self }
+    }
+
+    /// Asks an HTTP/2 connection by PING before it is used if nothing passed on it for longer than
+    /// `after`, and for longer than its path is known to allow. If no answer comes within
+    /// `timeout`, the request goes out on a new connection.
+    #[cfg(feature = "http2")]
+    pub fn http2_ping(mut self, after: Duration, timeout: Duration) -> Self {
+        self.policy.ping = Some(crate::policy::Ping { after, timeout });
+        self
     }
 
     /// Sets who tells the time; with the feature `tokio`, by default tokio.
@@ -246,7 +265,9 @@ impl Builder {
             ledger,
             seed: self.seed,
             #[cfg(feature = "tls")]
-            tls: self.tls.map(Arc::new),
+            tls: self.tls.map(crate::tls::spoken).map(Arc::new),
+            #[cfg(feature = "http2")]
+            prior_knowledge: self.prior_knowledge,
         });
         Ok(Client {
             shared: Arc::new(shared),

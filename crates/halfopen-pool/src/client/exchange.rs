@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 
 use super::failure::{self, Failed};
 use super::hint::KeepAlive;
+use super::kept::Kept;
 use super::lease::{Lease, Turn};
 use super::origin::Origin;
 use super::pool::Shared;
@@ -23,22 +24,34 @@ use crate::body::Body;
 use crate::error::{Broken, Error, Unsendable};
 use crate::event::What;
 use crate::http1::SendError;
+use crate::idle::WireIdle;
 use crate::ledger::Outcome;
+use crate::name::ConnectionId;
 use crate::policy::{Notice, Reuse};
 use crate::retry::{self, Attempt, Decision, Failure, Objection, Permission, Written};
+use crate::stream::Gauge;
 
 /// draft-ietf-httpapi-idempotency-key-header: makes a POST one that can be repeated.
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A request, and what is needed to send it again.
-struct Exchange {
-    shared: Arc<Shared>,
-    origin: Arc<Origin>,
+pub(super) struct Exchange {
+    pub(super) shared: Arc<Shared>,
+    pub(super) origin: Arc<Origin>,
     method: Method,
     has_key: bool,
     body: retry::Body,
     body_length: Option<u64>,
-    retries: u32,
+    pub(super) retries: u32,
+}
+
+/// A connection in use.
+pub(super) enum Leased {
+    /// It carries this request only.
+    Alone(Lease),
+    /// It carries others too.
+    #[cfg(feature = "http2")]
+    Shared(super::multiplex::Joined),
 }
 
 /// How an attempt ended without a response.
@@ -70,34 +83,81 @@ pub(super) async fn run(
 
 impl Exchange {
     async fn run(mut self, mut request: Request<Body>) -> Result<Response<ResponseBody>, Error> {
-        let (mut turn, mut waited) = Turn::wait(&self.shared, &self.origin.path).await?;
+        let mut turn = None;
         loop {
             let spare = self.spare(&request);
-            let mut lease = self.lease(turn, waited).await?;
+            #[cfg_attr(
+                not(feature = "http2"),
+                expect(clippy::infallible_destructuring_match, reason = "there is one kind")
+            )]
+            let mut lease = match self.lease(turn).await? {
+                Leased::Alone(lease) => lease,
+                #[cfg(feature = "http2")]
+                Leased::Shared(joined) => match self.share(joined, request, spare).await? {
+                    Ok(response) => return Ok(response),
+                    Err(again) => {
+                        (turn, request) = (None, again);
+                        self.retries += 1;
+                        continue;
+                    }
+                },
+            };
             let (failed, unsent) = match self.attempt(&mut lease, request).await {
                 Ok(response) => return Ok(self.respond(lease, response)),
                 Err(Missed::Stale(unsent)) => {
-                    turn = self.stale(lease);
+                    turn = Some(self.stale(lease));
                     request = unsent;
                     continue;
                 }
                 Err(Missed::Failed(failed, unsent)) => (failed, unsent),
             };
-            (turn, request) = self.died(lease, failed, unsent.or(spare))?;
+            let (given_back, again) = self.died(lease, failed, unsent.or(spare))?;
+            (turn, request) = (Some(given_back), again);
             self.retries += 1;
-            waited = Duration::ZERO;
         }
     }
 
-    /// Gets a connection: a new one for what is sent again, since what killed one connection may
-    /// have killed them all.
-    async fn lease(&self, turn: Turn, waited: Duration) -> Result<Lease, Error> {
-        if self.retries > 0 {
-            return turn.open(&self.origin.to, waited).await;
+    /// Gets a connection, with the turn that the request has, or in its turn.
+    async fn lease(&self, turn: Option<Turn>) -> Result<Leased, Error> {
+        let (turn, waited) = match turn {
+            Some(turn) => (turn, Duration::ZERO),
+            #[cfg(feature = "http2")]
+            None if self.shared.may_multiplex(&self.origin.to) => return self.join().await,
+            None => Turn::wait(&self.shared, &self.origin.path).await?,
+        };
+        self.connection(turn, waited).await
+    }
+
+    /// Takes a connection or opens one: a new one for what is sent again, since what killed one
+    /// connection may have killed them all.
+    pub(super) async fn connection(
+        &self,
+        mut turn: Turn,
+        waited: Duration,
+    ) -> Result<Leased, Error> {
+        if self.retries == 0 {
+            #[cfg(feature = "http2")]
+            let taken = super::multiplex::take(&self.shared, turn, waited).await;
+            #[cfg(not(feature = "http2"))]
+            let taken = turn.take(waited);
+            match taken {
+                Ok(lease) => return Ok(self.begin(lease)),
+                Err(unused) => turn = unused,
+            }
         }
-        match turn.take(waited) {
-            Ok(lease) => Ok(lease),
-            Err(turn) => turn.open(&self.origin.to, waited).await,
+        Ok(self.begin(turn.open(&self.origin.to, waited).await?))
+    }
+
+    #[cfg_attr(not(feature = "http2"), expect(clippy::unused_self, reason = "there is one kind"))]
+    fn begin(&self, lease: Lease<Kept>) -> Leased {
+        let Lease { connection, turn, id, born, quiet } = lease;
+        match connection {
+            Kept::Http1(connection) => Leased::Alone(Lease { connection, turn, id, born, quiet }),
+            #[cfg(feature = "http2")]
+            Kept::Http2(connection) => Leased::Shared(super::multiplex::Session::begin(
+                &self.shared,
+                Lease { connection, turn, id, born, quiet },
+            )),
         }
     }
 
@@ -157,11 +217,11 @@ impl Exchange {
     /// Decides whether a request goes out again, of which `again` is a copy.
     fn decide(
         &self,
-        lease: &Lease,
+        reused: bool,
         failed: &Failed,
         again: Option<Request<Body>>,
     ) -> Result<(Permission, Request<Body>), Objection> {
-        let attempt = self.as_attempt(lease.quiet.is_some(), failed.written, failed.failure);
+        let attempt = self.as_attempt(reused, failed.written, failed.failure);
         match retry::may_retry(self.shared.policy.retry, &attempt) {
             Decision::Retry(why) => again.map(|again| (why, again)).ok_or(Objection::BodyGone),
             Decision::Fail(objection) => Err(objection),
@@ -194,24 +254,38 @@ impl Exchange {
         Some(copy)
     }
 
-    /// Takes note of a connection's death, and of what was learnt from it, before anyone meets its
-    /// siblings. Returns the turn and the request if that goes out again.
+    /// Takes note of a connection's death. Returns the turn and the request if that goes out again.
     fn died(
         &self,
         lease: Lease,
         failed: Failed,
         again: Option<Request<Body>>,
     ) -> Result<(Turn, Request<Body>), Error> {
-        let decision = self.decide(&lease, &failed, again);
         let Lease { connection, mut turn, id, quiet, .. } = lease;
         drop(connection);
         turn.holds = None;
+        let request = self.judge(id, quiet, failed, again, true)?;
+        Ok((turn, request))
+    }
+
+    /// Takes note of how a request failed, and of what is learnt from it if it `teaches`, before
+    /// anyone meets the connection's siblings. Returns the request if that goes out again.
+    pub(super) fn judge(
+        &self,
+        id: ConnectionId,
+        quiet: Option<WireIdle>,
+        failed: Failed,
+        again: Option<Request<Body>>,
+        teaches: bool,
+    ) -> Result<Request<Body>, Error> {
+        let decision = self.decide(quiet.is_some(), &failed, again);
         let Failed { failure, written, source } = failed;
-        let processed = retry::processed(written);
+        let processed = retry::processed(written, failure);
         let wall = self.shared.learning_at();
         self.shared.with(|state, now| {
             state.tell(now, &self.origin.path, || What::Died { id, failure, quiet, processed });
-            if let (Some(quiet), Some(outcome)) = (quiet, failure::outcome(failure)) {
+            let outcome = failure::outcome(failure);
+            if let (true, Some(quiet), Some(outcome)) = (teaches, quiet, outcome) {
                 state.learn(now, wall, &self.origin.path, quiet, outcome);
             }
             let id = Some(id);
@@ -220,34 +294,47 @@ impl Exchange {
                 Err(why) => What::GivenUp { id, why },
             });
         });
-        match decision {
-            Ok((_, request)) => Ok((turn, request)),
-            Err(objection) => Err(Error::Broken(Box::new(Broken {
-                path: self.origin.path.clone(),
-                connection: id,
-                quiet,
-                failure,
-                processed,
-                retries: self.retries,
-                objection,
-                source,
-            }))),
+        let objection = match decision {
+            Ok((_, request)) => return Ok(request),
+            Err(objection) => objection,
+        };
+        Err(Error::Broken(Box::new(Broken {
+            path: self.origin.path.clone(),
+            connection: id,
+            quiet,
+            failure,
+            processed,
+            retries: self.retries,
+            objection,
+            source,
+        })))
+    }
+
+    /// Learns that a connection worked after a pause, if there was one.
+    pub(super) fn survived(&self, quiet: Option<WireIdle>) {
+        if let Some(quiet) = quiet
+            && let wall @ Some(_) = self.shared.learning_at()
+        {
+            self.shared.with(|state, now| {
+                state.learn(now, wall, &self.origin.path, quiet, Outcome::Survived);
+            });
         }
     }
 
+    pub(super) fn used(
+        &self,
+        connection: ConnectionId,
+        quiet: Option<WireIdle>,
+        gauge: &Gauge,
+    ) -> Used {
+        let (local, peer) = gauge.addresses();
+        Used { connection, quiet, retries: self.retries, local, peer }
+    }
+
     fn respond(self, lease: Lease, response: Response<Incoming>) -> Response<ResponseBody> {
-        if let Some(quiet) = lease.quiet
-            && let wall @ Some(_) = self.shared.learning_at()
-        {
-            let path = &self.origin.path;
-            self.shared.with(|state, now| {
-                state.learn(now, wall, path, quiet, Outcome::Survived);
-            });
-        }
+        self.survived(lease.quiet);
         let hint = KeepAlive::of(response.headers());
-        let (local, peer) = lease.connection.gauge.addresses();
-        let used =
-            Used { connection: lease.id, quiet: lease.quiet, retries: self.retries, local, peer };
+        let used = self.used(lease.id, lease.quiet, &lease.connection.gauge);
         let (mut parts, incoming) = response.into_parts();
         parts.extensions.insert(used);
         Response::from_parts(parts, ResponseBody::new(incoming, lease, hint, self.retries))

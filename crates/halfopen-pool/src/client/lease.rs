@@ -8,8 +8,9 @@ use std::sync::Arc;
 use halfopen_core::time::{Duration, Instant};
 use hyper::rt::Sleep;
 
+use super::kept::Kept;
 use super::pool::{Shared, State, Waiting, took};
-use crate::connect::{Destination, Transport};
+use crate::connect::{Destination, Protocol, Transport};
 use crate::error::Error;
 use crate::event::What;
 use crate::http1::Connection;
@@ -31,8 +32,8 @@ pub(super) struct Turn {
 }
 
 /// A connection in use. Dropping it closes the connection and gives the turn back.
-pub(super) struct Lease {
-    pub(super) connection: Connection,
+pub(super) struct Lease<C = Connection> {
+    pub(super) connection: C,
     pub(super) turn: Turn,
     pub(super) id: ConnectionId,
     pub(super) born: Instant,
@@ -83,7 +84,7 @@ impl Turn {
     }
 
     /// Takes a connection from the shelf, or returns the turn to open one with.
-    pub(super) fn take(mut self, waited: Duration) -> Result<Lease, Self> {
+    pub(super) fn take(mut self, waited: Duration) -> Result<Lease<Kept>, Self> {
         let shared = Arc::clone(&self.shared);
         let taken = shared.with(|state, now| {
             let taken = take_live(state, now, &self.path)?;
@@ -97,7 +98,9 @@ impl Turn {
         if let Some(log) = shared.wire_log.as_ref().filter(|_| looks(&shared.policy, quiet)) {
             log.looked(shared.clock.now(), id);
         }
-        if notices_late(&shared.policy) {
+        if let Kept::Http1(connection) = &connection
+            && notices_late(&shared.policy)
+        {
             connection.gauge.blind_until_written();
         }
         self.holds = Some(id);
@@ -105,7 +108,11 @@ impl Turn {
     }
 
     /// Opens a connection.
-    pub(super) async fn open(mut self, to: &Destination, waited: Duration) -> Result<Lease, Error> {
+    pub(super) async fn open(
+        mut self,
+        to: &Destination,
+        waited: Duration,
+    ) -> Result<Lease<Kept>, Error> {
         let shared = Arc::clone(&self.shared);
         let since = shared.with(|state, now| {
             let in_use = state.turns.in_use(&self.path);
@@ -115,7 +122,7 @@ impl Turn {
         let dialled = dial(&shared, to, since).await;
         let wall = shared.learning_at();
         let opened = match dialled {
-            Ok(transport) => self.speak(transport).await,
+            Ok((transport, protocol)) => self.speak(transport, protocol).await,
             Err(error) => Err(error),
         };
         match opened {
@@ -149,7 +156,26 @@ impl Turn {
         }
     }
 
-    async fn speak(&self, transport: Box<dyn Transport>) -> io::Result<(Connection, ConnectionId)> {
+    /// Puts a connection on the shelf, and the turn back with it. `since` is when data was last on
+    /// the wire.
+    pub(super) fn put_back(
+        mut self,
+        connection: Kept,
+        id: ConnectionId,
+        born: Instant,
+        since: Instant,
+        hint: Option<Duration>,
+    ) {
+        self.given_back = true;
+        let (path, shared) = (self.path.clone(), Arc::clone(&self.shared));
+        shared.put(Idle { id, path, since, born, hint, connection });
+    }
+
+    async fn speak(
+        &self,
+        transport: Box<dyn Transport>,
+        protocol: Protocol,
+    ) -> io::Result<(Kept, ConnectionId)> {
         let shared = &self.shared;
         let policy = &shared.policy;
         if policy.keepalive.is_some() {
@@ -164,7 +190,15 @@ impl Turn {
             log.tap(id)
         });
         let (stream, gauge) = Stream::new(transport, shared.clock.clone(), tap);
-        let connection = Connection::new(stream, gauge).await.map_err(io::Error::other)?;
+        let connection = match protocol {
+            Protocol::Http1 => {
+                Kept::Http1(Connection::new(stream, gauge).await.map_err(io::Error::other)?)
+            }
+            #[cfg(feature = "http2")]
+            Protocol::Http2 => {
+                Kept::Http2(super::multiplex::speak(shared, id, stream, gauge).await?)
+            }
+        };
         Ok((connection, id))
     }
 }
@@ -188,21 +222,18 @@ impl Drop for Turn {
 impl Lease {
     /// Puts the connection back on the shelf, if it can be used again, and gives the turn back.
     pub(super) fn give_back(self, hint: Option<Duration>) {
-        let Self { mut connection, mut turn, id, born, .. } = self;
+        let Self { mut connection, turn, id, born, .. } = self;
         if !connection.rest() {
             connection.close();
             return;
         }
-        turn.given_back = true;
         let since = connection.gauge.last_byte();
-        let path = turn.path.clone();
-        let shared = Arc::clone(&turn.shared);
-        shared.put(Idle { id, path, since, born, hint, connection });
+        turn.put_back(Kept::Http1(connection), id, born, since, hint);
     }
 }
 
 /// Takes a connection that is not known to have ended.
-fn take_live(state: &mut State, now: Instant, path: &PathName) -> Option<Taken<Connection>> {
+fn take_live(state: &mut State, now: Instant, path: &PathName) -> Option<Taken<Kept>> {
     loop {
         let (taken, live) = match state.shelf.take(now, path) {
             Take::Use(taken) => {
@@ -211,7 +242,7 @@ fn take_live(state: &mut State, now: Instant, path: &PathName) -> Option<Taken<C
             }
             Take::Validate(taken) => {
                 let connection = &taken.idle.connection;
-                let live = connection.wake() && connection.look().is_ok();
+                let live = connection.wake() && connection.look();
                 (taken, live)
             }
             Take::Nothing => return None,
@@ -241,7 +272,11 @@ fn looks(policy: &Policy, quiet: WireIdle) -> bool {
 }
 
 /// Opens a transport within the connect timeout.
-async fn dial(shared: &Shared, to: &Destination, since: Instant) -> io::Result<Box<dyn Transport>> {
+async fn dial(
+    shared: &Shared,
+    to: &Destination,
+    since: Instant,
+) -> io::Result<(Box<dyn Transport>, Protocol)> {
     let mut dialling = pin!(shared.dial(to));
     let Some(patience) = shared.policy.timeouts.connect else { return dialling.await };
     let mut sleep: Option<Pin<Box<dyn Sleep>>> = None;

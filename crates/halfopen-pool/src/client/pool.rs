@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use halfopen_core::time::{Duration, Instant};
 use jiff::Timestamp;
 
+use super::kept::Kept;
 use super::origin::Origins;
 use super::reaper::{self, Reaper};
 use crate::clock::Clock;
-use crate::connect::{Destination, Dial, Transport};
+use crate::connect::{Destination, Dial, Protocol, Transport};
 use crate::event::{Event, Watch, What};
-use crate::http1::{Connection, End};
+use crate::http1::End;
 use crate::idle::{Cap, WireIdle};
 use crate::ledger::{Ledger, Lesson, Outcome};
 use crate::name::{ConnectionId, PathName};
@@ -43,16 +44,21 @@ pub(super) struct Shared {
     pub(super) speaks_tls: bool,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ClientConfig>>,
+    #[cfg(feature = "http2")]
+    prior_knowledge: bool,
     state: Mutex<State>,
 }
 
 pub(super) struct State {
-    pub(super) shelf: Shelf<Connection>,
+    pub(super) shelf: Shelf<Kept>,
     pub(super) turns: Turnstile,
     pub(super) ledger: Option<Ledger>,
     /// Requests that wait for their turn.
     pub(super) queue: BTreeMap<Ticket, Waiting>,
     pub(super) reaper: Reaper,
+    /// The connections that carry several requests.
+    #[cfg(feature = "http2")]
+    pub(super) roads: super::multiplex::Roads,
     pub(super) shut_down: bool,
     next_id: u64,
     events: Option<Vec<Event>>,
@@ -68,7 +74,7 @@ pub(super) struct Waiting {
 #[derive(Default)]
 struct Effects {
     events: Vec<Event>,
-    closed: Vec<Connection>,
+    closed: Vec<Kept>,
     wakers: Vec<Waker>,
     reap: bool,
 }
@@ -86,6 +92,8 @@ pub(super) struct Parts {
     pub(super) seed: u64,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
+    #[cfg(feature = "http2")]
+    pub(super) prior_knowledge: bool,
 }
 
 impl Shared {
@@ -99,6 +107,8 @@ impl Shared {
             ledger: parts.ledger,
             queue: BTreeMap::new(),
             reaper: Reaper::default(),
+            #[cfg(feature = "http2")]
+            roads: super::multiplex::Roads::default(),
             shut_down: false,
             next_id: 0,
             events: (!parts.watchers.is_empty()).then(Vec::new),
@@ -119,26 +129,41 @@ impl Shared {
             speaks_tls: false,
             #[cfg(feature = "tls")]
             tls: parts.tls,
+            #[cfg(feature = "http2")]
+            prior_knowledge: parts.prior_knowledge,
             state: Mutex::new(state),
         }
     }
 
-    /// Opens a transport, secure if the destination asks for it.
-    #[cfg(feature = "tls")]
-    pub(super) async fn dial(&self, to: &Destination) -> io::Result<Box<dyn Transport>> {
+    /// Opens a transport, secure if the destination asks for it, and tells what is spoken on it.
+    pub(super) async fn dial(
+        &self,
+        to: &Destination,
+    ) -> io::Result<(Box<dyn Transport>, Protocol)> {
         let transport = self.dial.dial(to).await?;
-        match &self.tls {
-            Some(config) if to.tls => {
-                crate::tls::secure(Arc::clone(config), &to.host, transport).await
-            }
-            Some(_) | None => Ok(transport),
+        #[cfg(feature = "tls")]
+        if let Some(config) = self.tls.as_ref().filter(|_| to.tls) {
+            return crate::tls::secure(Arc::clone(config), &to.host, transport).await;
         }
+        #[cfg(feature = "http2")]
+        if self.prior_knowledge {
+            return Ok((transport, Protocol::Http2));
+        }
+        Ok((transport, Protocol::Http1))
     }
 
-    /// Opens a transport.
-    #[cfg(not(feature = "tls"))]
-    pub(super) async fn dial(&self, to: &Destination) -> io::Result<Box<dyn Transport>> {
-        self.dial.dial(to).await
+    /// Tells whether HTTP/2 may be spoken to a destination.
+    #[cfg(feature = "http2")]
+    pub(super) fn may_multiplex(&self, to: &Destination) -> bool {
+        if matches!(self.policy.reuse, crate::policy::Reuse::Never) {
+            return false;
+        }
+        #[cfg(feature = "tls")]
+        if to.tls {
+            let offered = self.tls.iter().flat_map(|config| &config.alpn_protocols);
+            return offered.into_iter().any(|protocol| protocol == crate::tls::HTTP2);
+        }
+        self.prior_knowledge && !to.tls
     }
 
     /// Changes the state, then does what follows.
@@ -171,7 +196,7 @@ impl Shared {
     }
 
     /// Takes a connection back after its response, and its turn with it.
-    pub(super) fn put(self: &Arc<Self>, idle: Idle<Connection>) {
+    pub(super) fn put(self: &Arc<Self>, idle: Idle<Kept>) {
         let wall = self.learning_at();
         let watch = self.watches_idle().then(|| idle.connection.watch()).flatten();
         if let Some(watch) = watch {
@@ -226,14 +251,9 @@ impl State {
 
     /// Takes note that an idle connection was found to have ended. `wall` is given if it is known
     /// that this was just now, so that something can be learnt from it.
-    pub(super) fn ended(
-        &mut self,
-        now: Instant,
-        taken: Taken<Connection>,
-        wall: Option<Timestamp>,
-    ) {
+    pub(super) fn ended(&mut self, now: Instant, taken: Taken<Kept>, wall: Option<Timestamp>) {
         let Taken { idle, quiet } = taken;
-        let reset = idle.connection.gauge.failure().is_some();
+        let reset = idle.connection.gauge().failure().is_some();
         self.tell(now, &idle.path, || What::Ended { id: idle.id, quiet, reset });
         let outcome = if reset { Outcome::ResetIdle } else { Outcome::ClosedIdle };
         self.learn(now, wall, &idle.path, quiet, outcome);

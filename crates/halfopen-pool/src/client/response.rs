@@ -38,8 +38,19 @@ pub struct Used {
 /// The body of a response.
 ///
 /// When it has been read to its end, its connection goes back to the pool. If it is dropped before,
-/// the connection is closed.
+/// the connection is closed; one that carries other requests is not, and the server is told to stop.
 pub struct ResponseBody {
+    content: Content,
+}
+
+enum Content {
+    Alone(AloneBody),
+    #[cfg(feature = "http2")]
+    Shared(super::multiplex::SharedBody),
+}
+
+/// A body that has its connection for itself.
+struct AloneBody {
     incoming: Incoming,
     /// `None` once the body has been read, or has failed.
     lease: Option<Lease>,
@@ -51,16 +62,27 @@ pub struct ResponseBody {
 
 impl ResponseBody {
     pub(super) fn new(incoming: Incoming, lease: Lease, hint: KeepAlive, retries: u32) -> Self {
-        let mut body = Self { incoming, lease: Some(lease), hint, retries, deadline: None };
-        if body.incoming.is_end_stream() {
-            body.end();
-        }
-        body
+        Self { content: Content::Alone(AloneBody::new(incoming, lease, hint, retries)) }
+    }
+
+    #[cfg(feature = "http2")]
+    pub(super) fn shared(body: super::multiplex::SharedBody) -> Self {
+        Self { content: Content::Shared(body) }
     }
 
     /// Reads the body to its end. It is held in memory whole, however long it is.
     pub async fn bytes(self) -> Result<Bytes, Error> {
         Ok(self.collect().await?.to_bytes())
+    }
+}
+
+impl AloneBody {
+    fn new(incoming: Incoming, lease: Lease, hint: KeepAlive, retries: u32) -> Self {
+        let mut body = Self { incoming, lease: Some(lease), hint, retries, deadline: None };
+        if body.incoming.is_end_stream() {
+            body.end();
+        }
+        body
     }
 
     fn end(&mut self) {
@@ -108,14 +130,8 @@ impl ResponseBody {
     }
 }
 
-impl http_body::Body for ResponseBody {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+impl AloneBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = match self.poll_incoming(cx) {
             Poll::Ready(polled) => polled,
             Poll::Pending if self.poll_patience(cx).is_ready() => {
@@ -144,20 +160,44 @@ impl http_body::Body for ResponseBody {
             }
         }
     }
+}
+
+impl http_body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut self.content {
+            Content::Alone(body) => body.poll_frame(cx),
+            #[cfg(feature = "http2")]
+            Content::Shared(body) => body.poll_frame(cx),
+        }
+    }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.content {
+            Content::Alone(body) => body.incoming.is_end_stream(),
+            #[cfg(feature = "http2")]
+            Content::Shared(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.content {
+            Content::Alone(body) => body.incoming.size_hint(),
+            #[cfg(feature = "http2")]
+            Content::Shared(body) => body.size_hint(),
+        }
     }
 }
 
 impl core::fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ResponseBody")
-            .field("size", &self.incoming.size_hint())
+            .field("size", &http_body::Body::size_hint(self))
             .finish_non_exhaustive()
     }
 }

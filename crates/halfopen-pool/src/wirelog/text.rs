@@ -14,6 +14,7 @@ pub(super) const fn discard(why: Discard) -> &'static str {
         Discard::TooManyIdle => "too many idle connections",
         Discard::MadeRoom => "made room for another",
         Discard::SiblingDied => "another that was no longer idle died",
+        Discard::NoPong => "it did not answer a PING",
         Discard::Drained => "the pool is drained",
     }
 }
@@ -26,12 +27,14 @@ pub(super) const fn failure(failure: Failure) -> &'static str {
         Failure::Silence => "Read timed out",
         Failure::Truncated => "it ended within a response",
         Failure::Malformed => "what came is not HTTP",
+        Failure::Refused => "the server did not take the request",
     }
 }
 
 pub(super) const fn permission(why: Permission) -> &'static str {
     match why {
         Permission::NeverWritten => "it was never written",
+        Permission::Refused => "the server says that it did not process it",
         Permission::Method => "its method may be repeated",
         Permission::Key => "it carries an Idempotency-Key",
     }

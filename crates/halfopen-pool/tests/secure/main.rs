@@ -27,10 +27,16 @@ use tokio_rustls::TlsAcceptor;
 /// openssl pkcs8 -topk8 -nocrypt -in key.pem -outform der -out key.der
 /// ```
 async fn serve() -> (u16, ClientConfig) {
+    serve_choosing(&[]).await
+}
+
+/// The same, with a server that chooses the first of these protocols that a client offers.
+async fn serve_choosing(protocols: &[&str]) -> (u16, ClientConfig) {
     let certificate = CertificateDer::from(include_bytes!("certificate.der").as_slice());
     let key = PrivateKeyDer::try_from(include_bytes!("key.der").as_slice()).unwrap();
     let server = ServerConfig::builder().with_no_client_auth();
-    let server = server.with_single_cert(vec![certificate.clone()], key).unwrap();
+    let mut server = server.with_single_cert(vec![certificate.clone()], key).unwrap();
+    server.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let acceptor = TlsAcceptor::from(Arc::new(server));
@@ -53,6 +59,17 @@ fn trusting(certificate: CertificateDer<'static>) -> ClientConfig {
 
 async fn answer(acceptor: &TlsAcceptor, stream: TcpStream) -> io::Result<()> {
     let mut stream = acceptor.accept(stream).await?;
+    #[cfg(feature = "http2")]
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        let mut connection = h2::server::handshake(stream).await.map_err(io::Error::other)?;
+        while let Some(request) = connection.accept().await {
+            let (_, mut respond) = request.map_err(io::Error::other)?;
+            let head = http::Response::new(());
+            let mut body = respond.send_response(head, false).map_err(io::Error::other)?;
+            body.send_data("paid by h2".into(), true).map_err(io::Error::other)?;
+        }
+        return Ok(());
+    }
     let mut buffer = [0; 4_096];
     while stream.read(&mut buffer).await? > 0 {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npaid").await?;
@@ -88,4 +105,31 @@ async fn without_a_configuration_nothing_secure_is_sent_in_the_clear() {
     let client = Client::builder().build().unwrap();
     let error = client.get("https://localhost/").await.unwrap_err();
     assert!(matches!(error, Error::Unsendable(Unsendable::NoTls)), "{error}");
+}
+
+/// Sends two requests at once, and one after them. Returns the answers and the connections.
+#[cfg(feature = "http2")]
+async fn answers(protocols: &[&str]) -> (Vec<bytes::Bytes>, std::collections::BTreeSet<u64>) {
+    let (port, mut trust) = serve_choosing(protocols).await;
+    trust.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let client = Client::builder().tls(trust).build().unwrap();
+    let uri = format!("https://localhost:{port}/pay");
+    let ask = || async {
+        let response = client.post(uri.as_str(), "10 won").await.unwrap();
+        let used = response.extensions().get::<Used>().unwrap().connection.0;
+        (response.into_body().bytes().await.unwrap(), used)
+    };
+    let (one, other) = tokio::join!(ask(), ask());
+    [one, other, ask().await].into_iter().unzip()
+}
+
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn a_server_chooses_what_is_spoken() {
+    let (bodies, connections) = answers(&["h2", "http/1.1"]).await;
+    assert_eq!((bodies, connections.len()), (vec!["paid by h2".into(); 3], 1));
+    for protocols in [&["http/1.1"][..], &[]] {
+        let (bodies, connections) = answers(protocols).await;
+        assert_eq!((bodies, connections.len()), (vec!["paid".into(); 3], 2));
+    }
 }

@@ -27,6 +27,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 mod hostile;
+#[cfg(feature = "http2")]
+mod http2;
 mod limits;
 mod memory;
 mod notice;

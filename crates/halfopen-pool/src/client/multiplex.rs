@@ -1,0 +1,348 @@
+//! Requests that share a connection: HTTP/2.
+//!
+//! A connection that carries requests is a [`Session`], which has one turn however many they are;
+//! after the last of them it goes on the shelf like any other. There is one to a path as a rule:
+//! while a request opens it, or asks by PING whether it still works, the others wait for what comes
+//! of that. If nothing does, they no longer wait for each other.
+
+use core::future::poll_fn;
+use core::pin::pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::Poll;
+use std::io;
+use std::sync::Arc;
+
+use halfopen_core::time::{Duration, Instant};
+use http::{Request, Response};
+
+use super::exchange::{Exchange, Leased};
+use super::failure::{self, Failed};
+use super::kept::Kept;
+use super::lease::{Lease, Turn};
+use super::pool::Shared;
+use super::response::ResponseBody;
+use crate::body::Body;
+use crate::clock::Alarm;
+use crate::error::Error;
+use crate::event::What;
+use crate::http2::{Connection, Incoming, Sending};
+use crate::idle::{Clock, WireIdle};
+use crate::ledger::Outcome;
+use crate::name::{ConnectionId, PathName};
+use crate::retry::Failure;
+use crate::shelf::Discard;
+use crate::stream::{Gauge, Stream};
+
+mod body;
+mod roads;
+
+pub(super) use body::SharedBody;
+pub(super) use roads::Roads;
+use roads::Way;
+
+/// A connection that carries requests. Dropping it puts the connection on the shelf, if it can be
+/// used again, and gives the turn back.
+pub(super) struct Session {
+    connection: Connection,
+    /// `None` when it is dropped.
+    turn: Option<Turn>,
+    id: ConnectionId,
+    born: Instant,
+    /// Whether the connection's end was told.
+    is_over: AtomicBool,
+}
+
+/// A request's part in a session.
+pub(super) struct Joined {
+    session: Arc<Session>,
+    /// For how long the connection had been quiet; `None` if it was new.
+    quiet: Option<WireIdle>,
+}
+
+/// Speaks HTTP/2 on a stream, and sees to it that the connection moves on.
+pub(super) async fn speak(
+    shared: &Arc<Shared>,
+    id: ConnectionId,
+    stream: Stream,
+    gauge: Gauge,
+) -> io::Result<Connection> {
+    let opened = Connection::open(stream, gauge, shared.clock.clone()).await;
+    let (connection, driver) = opened.map_err(io::Error::other)?;
+    let weak = Arc::downgrade(shared);
+    (shared.execute)(Box::pin(async move {
+        driver.await;
+        if let Some(shared) = weak.upgrade() {
+            shared.ended_idle(id);
+        }
+    }));
+    Ok(connection)
+}
+
+/// Takes a connection from the shelf, and asks it whether it works if that is to be asked.
+pub(super) async fn take(
+    shared: &Arc<Shared>,
+    mut turn: Turn,
+    waited: Duration,
+) -> Result<Lease<Kept>, Turn> {
+    loop {
+        match verified(shared, turn.take(waited)?).await {
+            Ok(lease) => return Ok(lease),
+            Err(again) => turn = again,
+        }
+    }
+}
+
+/// Asks a connection from the shelf whether it works, if it is one that can be asked and was quiet
+/// for long. If it does not, returns the turn to take another with.
+async fn verified(shared: &Arc<Shared>, lease: Lease<Kept>) -> Result<Lease<Kept>, Turn> {
+    let (Kept::Http2(connection), Some(quiet)) = (&lease.connection, lease.quiet) else {
+        return Ok(lease);
+    };
+    if !shared.must_ask(lease.turn.path(), quiet) {
+        return Ok(lease);
+    }
+    if answers(shared, lease.turn.path(), lease.id, connection, quiet).await {
+        let quiet = Some(connection.quiet());
+        return Ok(Lease { quiet, ..lease });
+    }
+    let Lease { mut turn, .. } = lease;
+    turn.holds = None;
+    Err(turn)
+}
+
+/// Sends a PING. Learns from what comes of it; a connection that does not answer is closed.
+async fn answers(
+    shared: &Arc<Shared>,
+    path: &PathName,
+    id: ConnectionId,
+    connection: &Connection,
+    quiet: WireIdle,
+) -> bool {
+    let Some(patience) = shared.policy.ping.map(|ping| ping.timeout) else { return true };
+    let since = shared.clock.now();
+    let mut alarm = Alarm::default();
+    let mut asking = pin!(connection.ping());
+    let pong = poll_fn(|cx| {
+        if let Poll::Ready(pong) = asking.as_mut().poll(cx) {
+            return Poll::Ready(Some(pong));
+        }
+        alarm.poll_until(since + patience, &shared.clock, cx).map(|()| None)
+    })
+    .await;
+    let outcome = match pong {
+        Some(Ok(())) => Outcome::Survived,
+        Some(Err(_)) if connection.gauge.failure().is_some() => Outcome::ResetOnUse,
+        Some(Err(_)) => Outcome::ClosedIdle,
+        None => Outcome::SilentOnUse,
+    };
+    let answered = outcome == Outcome::Survived;
+    let wall = shared.learning_at();
+    shared.with(|state, now| {
+        let took = now.saturating_since(since);
+        state.tell(now, path, || What::Pinged { id, quiet, took, answered });
+        state.learn(now, wall, path, quiet, outcome);
+        if !answered {
+            let why = Discard::NoPong;
+            state.tell(now, path, || What::Discarded { id, quiet, why });
+        }
+    });
+    if !answered {
+        connection.kill();
+    }
+    answered
+}
+
+impl Shared {
+    /// Tells whether a connection that was quiet for so long is asked before it is used: longer
+    /// than the policy trusts, and longer than is known to be safe on its path.
+    fn must_ask(self: &Arc<Self>, path: &PathName, quiet: WireIdle) -> bool {
+        self.policy.ping.is_some_and(|ping| {
+            quiet.since_any_packet >= ping.after
+                && self.with(|state, _| {
+                    let survived = state
+                        .ledger
+                        .as_ref()
+                        .and_then(|ledger| ledger.bracket(path, Clock::Packets).survived());
+                    survived.is_none_or(|survived| quiet.since_any_packet > survived)
+                })
+        })
+    }
+}
+
+impl Session {
+    /// Begins a session that others may join.
+    pub(super) fn begin(shared: &Arc<Shared>, lease: Lease<Connection>) -> Joined {
+        let Lease { connection, turn, id, born, quiet } = lease;
+        let path = turn.path().clone();
+        let turn = Some(turn);
+        let session =
+            Arc::new(Self { connection, turn, id, born, is_over: AtomicBool::new(false) });
+        shared.with(|state, _| state.roads.begin(&path, &session));
+        Joined { session, quiet }
+    }
+
+    /// Ends the session at once, and tells whether it is the first to do so.
+    fn end(&self) -> bool {
+        self.connection.kill();
+        !self.is_over.swap(true, Ordering::Relaxed)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(mut turn) = self.turn.take() else { return };
+        if self.is_over.load(Ordering::Relaxed) {
+            turn.holds = None;
+        } else if self.connection.is_open() {
+            let since = self.connection.last_message();
+            let connection = Kept::Http2(self.connection.clone());
+            turn.put_back(connection, self.id, self.born, since, None);
+        }
+    }
+}
+
+impl Exchange {
+    /// Joins the session of the path, or begins one. What is opened may turn out not to speak
+    /// HTTP/2.
+    pub(super) async fn join(&self) -> Result<Leased, Error> {
+        let mut failures = None;
+        loop {
+            if let Some(joined) = self.session()? {
+                let Joined { session, quiet } = &joined;
+                if !quiet.is_some_and(|quiet| self.shared.must_ask(&self.origin.path, quiet)) {
+                    let (id, reused_after, waited) = (session.id, *quiet, Duration::ZERO);
+                    self.shared.with(|state, now| {
+                        state.tell(now, &self.origin.path, || What::Leased {
+                            id,
+                            reused_after,
+                            waited,
+                        });
+                    });
+                    return Ok(Leased::Shared(joined));
+                }
+            }
+            match roads::way(&self.shared, &self.origin.path, &mut failures).await {
+                Way::Look => {}
+                Way::Free => {
+                    let (turn, waited) = Turn::wait(&self.shared, &self.origin.path).await?;
+                    return self.connection(turn, waited).await;
+                }
+                Way::Alone(gate) => {
+                    if let Some(Joined { session, quiet: Some(quiet) }) = self.session()? {
+                        // Somebody was faster, or it was quiet for long.
+                        self.verify(&session, quiet).await;
+                        gate.open();
+                        continue;
+                    }
+                    let (turn, waited) = Turn::wait(&self.shared, &self.origin.path).await?;
+                    let leased = self.connection(turn, waited).await?;
+                    if matches!(leased, Leased::Alone(_)) {
+                        self.shared.with(|state, _| state.roads.speaks_http1(&self.origin.path));
+                    }
+                    gate.open();
+                    return Ok(leased);
+                }
+            }
+        }
+    }
+
+    /// Returns the session of the path, if there is one that takes requests.
+    fn session(&self) -> Result<Option<Joined>, Error> {
+        let session = self.shared.with(|state, _| {
+            if state.shut_down {
+                Err(Error::ShutDown)
+            } else {
+                Ok(state.roads.session(&self.origin.path))
+            }
+        })?;
+        Ok(session.filter(|session| session.connection.is_open()).map(|session| {
+            let quiet = Some(session.connection.quiet());
+            Joined { session, quiet }
+        }))
+    }
+
+    /// Asks a session's connection whether it works, if it was quiet for long, and ends the session
+    /// if not.
+    async fn verify(&self, session: &Session, quiet: WireIdle) {
+        if self.shared.must_ask(&self.origin.path, quiet)
+            && !answers(&self.shared, &self.origin.path, session.id, &session.connection, quiet)
+                .await
+        {
+            session.end();
+            self.shared.with(|state, _| state.roads.retire(&self.origin.path, session.id));
+        }
+    }
+
+    /// Sends a request and waits for the head of its response. Returns the request if it goes out
+    /// again.
+    pub(super) async fn share(
+        &self,
+        joined: Joined,
+        request: Request<Body>,
+        again: Option<Request<Body>>,
+    ) -> Result<Result<Response<ResponseBody>, Request<Body>>, Error> {
+        let Joined { session, quiet } = joined;
+        let gauge = &session.connection.gauge;
+        let reads = gauge.reads();
+        let mut sending = session.connection.send(request, &self.origin.to);
+        let (failed, is_dead) = match self.in_patience(&mut sending).await {
+            Some(Ok(response)) => return Ok(Ok(self.answer(session, quiet, response))),
+            Some(Err(error)) => {
+                let is_dead = error.is_io();
+                (failure::of_http2(error, gauge, sending.written()), is_dead)
+            }
+            None if sending.is_waiting() => return Err(self.no_turn(&sending)),
+            // A server may be slow with one request; a path swallows all.
+            None => (Failed::silent(sending.written()), gauge.reads() == reads),
+        };
+        let is_first = is_dead && session.end();
+        if is_dead || failed.failure == Failure::Refused {
+            self.shared.with(|state, _| state.roads.retire(&self.origin.path, session.id));
+        }
+        self.judge(session.id, quiet, failed, again, is_first).map(Err)
+    }
+
+    /// Waits for the head of a response, for as long as the lease timeout says while the server
+    /// takes no further request, and then for as long as the read timeout says.
+    async fn in_patience(
+        &self,
+        sending: &mut Sending,
+    ) -> Option<Result<Response<Incoming>, h2::Error>> {
+        let timeouts = &self.shared.policy.timeouts;
+        let mut alarm = Alarm::default();
+        poll_fn(|cx| {
+            if let Poll::Ready(response) = sending.poll(cx) {
+                return Poll::Ready(Some(response));
+            }
+            let patience = if sending.is_waiting() { timeouts.lease } else { timeouts.read };
+            let Some(patience) = patience else { return Poll::Pending };
+            alarm.poll_until(sending.last_sent() + patience, &self.shared.clock, cx).map(|()| None)
+        })
+        .await
+    }
+
+    fn no_turn(&self, sending: &Sending) -> Error {
+        let path = self.origin.path.clone();
+        let waited = self.shared.with(|state, now| {
+            let waited = now.saturating_since(sending.last_sent());
+            state.tell(now, &path, || What::Refused { waited });
+            waited
+        });
+        Error::NoTurn { path, waited }
+    }
+
+    fn answer(
+        &self,
+        session: Arc<Session>,
+        quiet: Option<WireIdle>,
+        response: Response<Incoming>,
+    ) -> Response<ResponseBody> {
+        self.survived(quiet);
+        let used = self.used(session.id, quiet, &session.connection.gauge);
+        let (mut parts, incoming) = response.into_parts();
+        parts.extensions.insert(used);
+        let (shared, path) = (Arc::clone(&self.shared), self.origin.path.clone());
+        let body = SharedBody::new(incoming, session, quiet, self.retries, shared, path);
+        Response::from_parts(parts, ResponseBody::shared(body))
+    }
+}
