@@ -44,11 +44,7 @@ pub trait Storage: Send + Sync {
     /// Begins a run: what this scheduler held and did not settle is free to be claimed again.
     fn begin(&self, run: Begin) -> impl Future<Output = Result<Begun, Error>> + Send;
 
-    /// Claims a charge that is due, unless none is: of those never asked for the one that has been
-    /// due for longest, else of those that are open.
-    ///
-    /// The other way round, one charge could for ever be the first of each run, and so the one that
-    /// meets the connection that the path has forgotten since the run before.
+    /// Claims the charge that has been due for longest, unless none is.
     fn claim(&self, claim: Claim) -> impl Future<Output = Result<Option<Charge>, Error>> + Send;
 
     /// Writes down what became of a charge; tells whether that was news.
@@ -94,6 +90,8 @@ pub struct Begin {
 pub enum Scope {
     /// Those that are due, open or new.
     Due,
+    /// Those that are due and were never asked for.
+    New,
     /// Those that are open: asked for before, with no outcome known.
     Open,
 }

@@ -14,7 +14,7 @@ use super::Scheduler;
 use super::report::{Answered, Ending, RunReport};
 use super::request::{self, BoxError};
 use crate::clock::Clock;
-use crate::storage::{Begin, Begun, Claim, Scope, Settled, Storage};
+use crate::storage::{Begin, Begun, Claim, Error, Scope, Settled, Storage};
 use crate::subscription::{Charge, Outcome};
 
 /// What a run has come to.
@@ -61,7 +61,13 @@ where
         let tally = Tally { left: self.config.batch, ..Tally::empty(Ending::Full) };
         let tally = Mutex::new(tally);
         let parallel = self.config.parallel.min(self.config.batch);
-        join_all((0..parallel).map(|_| self.charge_one_by_one(scope, began, &tally))).await;
+        // Where a batch is always full, the other half is for what has waited.
+        let new_first = if scope == Scope::Due { self.config.batch / 2 } else { 0 };
+        let charge = |number| {
+            let first = if number < new_first { Scope::New } else { scope };
+            self.charge_one_by_one([first, scope], began, &tally)
+        };
+        join_all((0..parallel).map(charge)).await;
         tally.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -73,17 +79,32 @@ where
         tally
     }
 
-    async fn charge_one_by_one(&self, scope: Scope, due_by: Timestamp, tally: &Mutex<Tally>) {
+    /// Makes a charge of the first scope if there is one, and then all others of the second.
+    async fn charge_one_by_one(
+        &self,
+        [first, rest]: [Scope; 2],
+        due_by: Timestamp,
+        tally: &Mutex<Tally>,
+    ) {
+        let mut scope = first;
         while self.may_begin(tally) {
-            let now = self.clock.now();
-            let (scheduler, until) = (self.config.name.clone(), now + self.config.lease);
-            let claim = Claim { scheduler, due_by, now, until, scope };
-            match self.storage.claim(claim).await {
+            let claimed = match self.claim(scope, due_by).await {
+                Ok(None) if scope != rest => self.claim(rest, due_by).await,
+                claimed => claimed,
+            };
+            scope = rest;
+            match claimed {
                 Ok(Some(charge)) => self.charge(charge, tally).await,
                 Ok(None) => return lock(tally).nothing_is_due(),
                 Err(error) => lock(tally).ending = Ending::Failed(error),
             }
         }
+    }
+
+    async fn claim(&self, scope: Scope, due_by: Timestamp) -> Result<Option<Charge>, Error> {
+        let now = self.clock.now();
+        let (scheduler, until) = (self.config.name.clone(), now + self.config.lease);
+        self.storage.claim(Claim { scheduler, due_by, now, until, scope }).await
     }
 
     fn may_begin(&self, tally: &Mutex<Tally>) -> bool {

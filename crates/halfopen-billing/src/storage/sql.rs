@@ -83,7 +83,8 @@ pub(super) const RELEASE: &str =
     "UPDATE subscription SET holder = NULL, held_until = 0 WHERE holder = $1";
 
 pub(super) const COUNT_DUE: &str = "
-    SELECT count(*) FROM subscription WHERE wake <= $1 AND held_until <= $2 AND attempts >= $3";
+    SELECT count(*) FROM subscription
+    WHERE wake <= $1 AND held_until <= $2 AND attempts >= $3 AND attempts <= $4";
 
 macro_rules! find {
     () => {

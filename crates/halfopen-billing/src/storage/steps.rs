@@ -80,7 +80,8 @@ pub(super) async fn begin(statements: &mut impl Statements, run: Begin) -> Resul
         }
     }
     let resumed = statements.change(sql::RELEASE, vec![text(&scheduler)]).await?;
-    let values = vec![now.into(), now.into(), attempts_min(scope).into()];
+    let (least, most) = attempts(scope);
+    let values = vec![now.into(), now.into(), least.into(), most.into()];
     let due = statements.rows(sql::COUNT_DUE, values, |row| row.number(0)).await?;
     let due = due.first().map_or(0, |due| due.unsigned_abs());
     Ok(Begun::Run { due, resumed })
@@ -92,17 +93,11 @@ pub(super) async fn claim<S: Statements>(
 ) -> Result<Option<Charge>, Error> {
     let Claim { scheduler, due_by, now, until, scope } = claim;
     let (now, until) = (micros(now), micros(until));
-    let new = (scope == Scope::Due).then_some((0, 0));
-    let mut found = None;
-    for (least, most) in new.into_iter().chain([(1, i64::MAX)]) {
-        let values =
-            vec![micros(due_by).into(), now.into(), Value::Number(least), Value::Number(most)];
-        found = statements.rows(S::FIND, values, decode::found).await?.pop();
-        if found.is_some() {
-            break;
-        }
-    }
-    let Some(found) = found else { return Ok(None) };
+    let (least, most) = attempts(scope);
+    let values = vec![micros(due_by).into(), now.into(), least.into(), most.into()];
+    let Some(found) = statements.rows(S::FIND, values, decode::found).await?.pop() else {
+        return Ok(None);
+    };
     let values = vec![text(&scheduler), until.into(), text(&found.subscription)];
     statements.change(sql::HOLD, values).await?;
     statements.change(sql::KEEP_LOCK, vec![until.into(), text(&scheduler)]).await?;
@@ -188,10 +183,11 @@ pub(super) async fn charges(
     statements.rows(sql::CHARGES, values, decode::entry).await
 }
 
-/// How often a charge was asked for at least, if a scope includes it.
-const fn attempts_min(scope: Scope) -> i64 {
+/// How often a charge was asked for at least and at most, if a scope includes it.
+const fn attempts(scope: Scope) -> (i64, i64) {
     match scope {
-        Scope::Due => 0,
-        Scope::Open => 1,
+        Scope::Due => (0, i64::MAX),
+        Scope::New => (0, 0),
+        Scope::Open => (1, i64::MAX),
     }
 }

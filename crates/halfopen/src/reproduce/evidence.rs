@@ -60,6 +60,7 @@ fn scheduler(event: &Event) -> String {
     }
     let scope = match run.scope {
         Scope::Due => "what is due",
+        Scope::New => "what is new",
         Scope::Open => "what was left open",
     };
     let _ = writeln!(
