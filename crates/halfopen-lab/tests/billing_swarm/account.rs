@@ -22,7 +22,7 @@ use crate::setting::Setting;
 const LOOK: Duration = Duration::from_mins(20);
 
 /// For how long the scheduler may go on when nothing disturbs it any more.
-const CALM: Duration = Duration::from_hours(2 * 24);
+const CALM: Duration = Duration::from_hours(4 * 24);
 
 /// What is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use halfopen_core::tcp::Keepalive;
 use halfopen_pool::policy::{
     self, Keep, Lifetime, Limits, Notice, Order, Policy, Resend, Retry, Reuse, Timeouts,
 };
+use jiff::SignedDuration;
 
 use crate::setting::{Disk, Disturbance, Outage, Payment, Scheduler, Setting, Station, Who};
 
@@ -57,12 +58,19 @@ pub(crate) fn setting(seed: u64) -> Setting {
     let policy = client(rng, tick);
     let payment = Payment { settings: payment(rng, tick, scheduler.patience), hosts };
     let slowness = if rng.chance(0.7) { some_time(rng, 1, 2) } else { Duration::ZERO };
-    let failures = if rng.chance(0.2) { 0.02 } else { 0.0 };
+    // Each ends a run, and runs must get through.
+    let failures = if rng.chance(0.2) { 0.002 } else { 0.0 };
     let disturbances = (0..rng.below(10)).map(|_| {
         let at = instant(rng, tick, horizon);
         (at, disturbance(rng, &path, hosts))
     });
     let mut disturbances: Vec<_> = disturbances.collect();
+    if rng.chance(0.2) {
+        let at = instant(rng, tick, horizon);
+        let by = SignedDuration::try_from(some_time(rng, 100, 5)).unwrap();
+        let by = if rng.chance(0.5) { by } else { -by };
+        disturbances.push((at, Disturbance::SetClock { by }));
+    }
     disturbances.sort_by_key(|&(at, _)| at);
     Setting {
         seed,

@@ -25,7 +25,7 @@ pub(crate) enum Flaw {
     UnknownIsFinal,
     /// The payment module answers first, and writes a little later.
     AnsweredBeforeWritten,
-    /// The scheduler forgets what it asked for when it starts again, and takes the next period.
+    /// The scheduler takes what it has asked for before for paid.
     OpenIsForgotten,
 }
 

@@ -27,7 +27,7 @@ mod scene;
 mod seeds;
 mod setting;
 
-const COUNT: u64 = 120;
+const COUNT: u64 = 150;
 
 /// Within how many seeds a flaw is to be found.
 const FLAW_COUNT: u64 = 100;

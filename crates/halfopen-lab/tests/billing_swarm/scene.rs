@@ -24,7 +24,7 @@ use halfopen_sim::world::{self, PathId, World};
 use http::{Request, Response};
 use http_body::Body;
 use hyper_util::rt::TokioTimer;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tower_service::Service;
 
 use crate::brittle::Brittle;
@@ -33,8 +33,8 @@ use crate::flaw::{Flaw, KeyPerAttempt};
 use crate::hops;
 use crate::setting::{Disturbance, Setting, Station, Who};
 
-/// When worlds begin: at midnight.
-pub(crate) const EPOCH: Timestamp = Timestamp::UNIX_EPOCH;
+/// When worlds begin: at 2026-01-31T00:00:00Z.
+pub(crate) const EPOCH: Timestamp = Timestamp::constant(1_769_817_600, 0);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -54,6 +54,8 @@ pub(crate) struct Scene<'a> {
     /// The payment module's database.
     pub(crate) book: Arc<Sqlite>,
     pub(crate) seen: Arc<Mutex<Seen>>,
+    /// By how much the scheduler's clock differs from the world's.
+    clock_is_ahead: Arc<Mutex<SignedDuration>>,
     /// The attempts of a client that has another key for each.
     attempts: Arc<AtomicU64>,
 }
@@ -64,6 +66,7 @@ enum Step {
     Kill { program: usize },
     CutPower { program: usize },
     Start { program: usize },
+    SetClock { by: SignedDuration },
 }
 
 /// The scheduler's place among the programs; the payment module's hosts come behind it.
@@ -104,6 +107,7 @@ impl<'a> Scene<'a> {
             storage: Arc::new(Sqlite::in_memory().unwrap()),
             book: Arc::new(Sqlite::in_memory().unwrap()),
             seen: Arc::default(),
+            clock_is_ahead: Arc::default(),
             attempts: Arc::default(),
         }
     }
@@ -156,6 +160,7 @@ impl<'a> Scene<'a> {
                         order(then + down, Command::Register { target });
                     }
                 }
+                Disturbance::SetClock { by } => steps.push((at, Step::SetClock { by })),
                 // Connections know when they are reset.
                 Disturbance::Reset { .. } => {}
             }
@@ -167,6 +172,7 @@ impl<'a> Scene<'a> {
     fn take(&mut self, step: Step) {
         match step {
             Step::Start { program } => self.start(program),
+            Step::SetClock { by } => *self.clock_is_ahead.lock().unwrap() += by,
             Step::Kill { program } | Step::CutPower { program } => {
                 if self.is_up[program] {
                     self.seen.lock().unwrap().deaths += 1;
@@ -236,8 +242,8 @@ impl<'a> Scene<'a> {
         let storage = Arc::new(self.disk(&self.storage.clone(), &host));
         let (policy, seed) = (self.setting.policy.1.clone(), self.rng.bits());
         let clock = {
-            let host = host.clone();
-            move || EPOCH + host.now().saturating_since(Instant::EPOCH)
+            let (host, ahead) = (host.clone(), Arc::clone(&self.clock_is_ahead));
+            move || EPOCH + host.now().saturating_since(Instant::EPOCH) + *ahead.lock().unwrap()
         };
         self.office.spawn(async move {
             let pool = Client::builder()

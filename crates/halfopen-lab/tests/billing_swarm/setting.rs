@@ -6,6 +6,7 @@ use halfopen_billing::payment::settings::Settings;
 use halfopen_billing::scheduler::Backoff;
 use halfopen_core::link::LinkConfig;
 use halfopen_pool::policy::Policy;
+use jiff::SignedDuration;
 
 /// All that was drawn for one run.
 #[derive(Clone, Debug)]
@@ -79,6 +80,8 @@ pub(crate) enum Disturbance {
     Deregister { host: usize, down: Duration },
     /// The payment module's host resets all its connections, idle or not.
     Reset { host: usize },
+    /// Somebody sets the scheduler's clock.
+    SetClock { by: SignedDuration },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
