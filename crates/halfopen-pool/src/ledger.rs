@@ -168,19 +168,21 @@ impl Ledger {
 
     /// Returns the page of a path as the one used last, and makes room for it if need be.
     fn page(&mut self, path: &PathName) -> &mut Page {
-        self.uses += 1;
-        let known = self.paths.get(path).and_then(|page| self.by_use.remove(&page.used));
-        let is_full = self.paths.len() >= self.config.paths_max.max(1);
-        if known.is_none()
-            && is_full
-            && let Some((_, oldest)) = self.by_use.pop_first()
-        {
-            self.paths.remove(&oldest);
+        let used = self.paths.get(path).map(|page| page.used);
+        if used != Some(self.uses) {
+            self.uses += 1;
+            let known = used.and_then(|used| self.by_use.remove(&used));
+            let is_full = self.paths.len() >= self.config.paths_max.max(1);
+            if known.is_none()
+                && is_full
+                && let Some((_, oldest)) = self.by_use.pop_first()
+            {
+                self.paths.remove(&oldest);
+            }
+            self.by_use.insert(self.uses, known.unwrap_or_else(|| path.clone()));
         }
-        let name = known.unwrap_or_else(|| path.clone());
-        let page = self.paths.entry(name.clone()).or_default();
+        let page = self.paths.entry(path.clone()).or_default();
         page.used = self.uses;
-        self.by_use.insert(page.used, name);
         page
     }
 }
