@@ -12,7 +12,7 @@ use hyper::rt::{Executor, Timer};
 use jiff::Timestamp;
 
 use super::Client;
-use super::pool::{Execute, Parts, Shared, Task};
+use super::pool::{Execute, Parts, Shared, Task, WallClock};
 use crate::clock::Clock;
 use crate::connect::{Connect, Dial};
 use crate::event::Watch;
@@ -31,7 +31,7 @@ pub struct Builder {
     dial: Option<Box<dyn Dial>>,
     timer: Option<Arc<dyn Timer + Send + Sync>>,
     execute: Option<Execute>,
-    wall_clock: Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>,
+    wall_clock: Option<WallClock>,
     watchers: Vec<Arc<dyn Watch>>,
     wire_log: Option<WireLog>,
     ledger: LedgerConfig,
@@ -219,7 +219,7 @@ impl Builder {
     /// Sets who tells the date, for the ledger. By default the system is asked once, when the
     /// client is built, and the timer tells what has passed since.
     pub fn wall_clock(self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self { wall_clock: Some(Arc::new(now)), ..self }
+        Self { wall_clock: Some(Arc::new(move |_| now())), ..self }
     }
 
     /// Adds somebody who sees what happens. May be called several times.
@@ -244,11 +244,11 @@ impl Builder {
         #[cfg(feature = "tokio")]
         self.fill_in();
         let clock = Clock::new(self.timer.ok_or(BuildError::NoTimer)?);
-        let wall_clock = self.wall_clock.unwrap_or_else(|| from_now_on(clock.clone()));
+        let wall_clock = self.wall_clock.unwrap_or_else(|| from_now_on(&clock));
         let mut warnings = Vec::new();
         let ledger = self.policy.learns.then(|| {
             let file = self.ledger_file.as_deref();
-            let read = file.map(|file| read(file, wall_clock(), self.ledger));
+            let read = file.map(|file| read(file, wall_clock(clock.now()), self.ledger));
             read.and_then(|read| read.map_err(|bad| warnings.push(bad)).ok())
                 .unwrap_or_else(|| Ledger::new(self.ledger))
         });
@@ -300,10 +300,10 @@ impl fmt::Debug for Builder {
 }
 
 /// Returns a wall clock that runs as `clock` does.
-fn from_now_on(clock: Clock) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+fn from_now_on(clock: &Clock) -> WallClock {
     let (began, since) = (Timestamp::now(), clock.now());
-    Arc::new(move || {
-        let passed = clock.now().saturating_since(since);
+    Arc::new(move |now| {
+        let passed = now.saturating_since(since);
         began.saturating_add(passed).unwrap_or(Timestamp::MAX)
     })
 }

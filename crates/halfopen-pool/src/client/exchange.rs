@@ -203,10 +203,9 @@ impl Exchange {
         let reset = connection.gauge.failure().is_some();
         drop(connection);
         turn.holds = None;
-        let wall = self.shared.learning_at();
         if let Some(quiet) = quiet {
             let outcome = if reset { Outcome::ResetIdle } else { Outcome::ClosedIdle };
-            self.shared.with(|state, now| {
+            self.shared.learn_with(|state, now, wall| {
                 state.tell(now, &self.origin.path, || What::Ended { id, quiet, reset });
                 state.learn(now, wall, &self.origin.path, quiet, outcome);
             });
@@ -281,8 +280,7 @@ impl Exchange {
         let decision = self.decide(quiet.is_some(), &failed, again);
         let Failed { failure, written, source } = failed;
         let processed = retry::processed(written, failure);
-        let wall = self.shared.learning_at();
-        self.shared.with(|state, now| {
+        self.shared.learn_with(|state, now, wall| {
             state.tell(now, &self.origin.path, || What::Died { id, failure, quiet, processed });
             let outcome = failure::outcome(failure);
             if let (true, Some(quiet), Some(outcome)) = (teaches, quiet, outcome) {
@@ -313,9 +311,9 @@ impl Exchange {
     /// Learns that a connection worked after a pause, if there was one.
     pub(super) fn survived(&self, quiet: Option<WireIdle>) {
         if let Some(quiet) = quiet
-            && let wall @ Some(_) = self.shared.learning_at()
+            && self.shared.policy.learns
         {
-            self.shared.with(|state, now| {
+            self.shared.learn_with(|state, now, wall| {
                 state.learn(now, wall, &self.origin.path, quiet, Outcome::Survived);
             });
         }

@@ -120,7 +120,6 @@ impl Turn {
             now
         });
         let dialled = dial(&shared, to, since).await;
-        let wall = shared.learning_at();
         let opened = match dialled {
             Ok((transport, protocol)) => self.speak(transport, protocol).await,
             Err(error) => Err(error),
@@ -139,7 +138,7 @@ impl Turn {
             }
             Err(source) => {
                 let path = self.path.clone();
-                let took = shared.with(|state, now| {
+                let took = shared.learn_with(|state, now, wall| {
                     let took = took(now, since);
                     let error = source.to_string();
                     state.tell(now, &path, || What::NotOpened { took, error });

@@ -136,8 +136,7 @@ async fn answers(
         None => Outcome::SilentOnUse,
     };
     let answered = outcome == Outcome::Survived;
-    let wall = shared.learning_at();
-    shared.with(|state, now| {
+    shared.learn_with(|state, now, wall| {
         let took = now.saturating_since(since);
         state.tell(now, path, || What::Pinged { id, quiet, took, answered });
         state.learn(now, wall, path, quiet, outcome);

@@ -26,6 +26,8 @@ use crate::shelf::{Discarded, Idle, Shelf, Taken};
 use crate::turn::{Call, Ticket, Turnstile};
 use crate::wirelog::WireLog;
 
+/// Tells the date of an instant, for the ledger.
+pub(super) type WallClock = Arc<dyn Fn(Instant) -> Timestamp + Send + Sync>;
 /// Runs a task to its end, or until the client is dropped.
 pub(super) type Execute = Arc<dyn Fn(Task) + Send + Sync>;
 pub(super) type Task = core::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -39,7 +41,7 @@ pub(super) struct Shared {
     pub(super) origins: Origins,
     pub(super) watchers: Vec<Arc<dyn Watch>>,
     pub(super) wire_log: Option<WireLog>,
-    pub(super) wall_clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub(super) wall_clock: WallClock,
     /// Whether `https` can be spoken.
     pub(super) speaks_tls: bool,
     #[cfg(feature = "tls")]
@@ -87,7 +89,7 @@ pub(super) struct Parts {
     pub(super) policy: Policy,
     pub(super) watchers: Vec<Arc<dyn Watch>>,
     pub(super) wire_log: Option<WireLog>,
-    pub(super) wall_clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub(super) wall_clock: WallClock,
     pub(super) ledger: Option<Ledger>,
     pub(super) seed: u64,
     #[cfg(feature = "tls")]
@@ -168,7 +170,21 @@ impl Shared {
 
     /// Changes the state, then does what follows.
     pub(super) fn with<T>(self: &Arc<Self>, act: impl FnOnce(&mut State, Instant) -> T) -> T {
+        self.at(self.clock.now(), act)
+    }
+
+    /// Does the same with what may be learnt from: there is a date if the policy learns.
+    pub(super) fn learn_with<T>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut State, Instant, Option<Timestamp>) -> T,
+    ) -> T {
         let now = self.clock.now();
+        // The clock may be the user's, who is never called under the lock.
+        let wall = self.policy.learns.then(|| (self.wall_clock)(now));
+        self.at(now, |state, now| act(state, now, wall))
+    }
+
+    fn at<T>(self: &Arc<Self>, now: Instant, act: impl FnOnce(&mut State, Instant) -> T) -> T {
         // What is changed here is whole between any two calls, so that a panic leaves it whole.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut state, now);
@@ -197,12 +213,11 @@ impl Shared {
 
     /// Takes a connection back after its response, and its turn with it.
     pub(super) fn put(self: &Arc<Self>, idle: Idle<Kept>) {
-        let wall = self.learning_at();
         let watch = self.watches_idle().then(|| idle.connection.watch()).flatten();
         if let Some(watch) = watch {
             (self.execute)(Box::pin(notice(Arc::downgrade(self), idle.id, watch)));
         }
-        self.with(|state, now| {
+        self.learn_with(|state, now, wall| {
             let path = idle.path.clone();
             state.turns.done(now, &path);
             let (id, hint) = (idle.id, idle.hint);
@@ -215,19 +230,13 @@ impl Shared {
         });
     }
 
-    /// Returns the wall clock's time, if what happens is to be learnt from.
-    pub(super) fn learning_at(&self) -> Option<Timestamp> {
-        self.policy.learns.then(|| (self.wall_clock)())
-    }
-
     fn watches_idle(&self) -> bool {
         super::notice_of(&self.policy) == Some(crate::policy::Notice::AtOnce)
     }
 
     /// Takes note that a connection ended while it was idle.
     pub(super) fn ended_idle(self: &Arc<Self>, id: ConnectionId) {
-        let wall = self.learning_at();
-        self.with(|state, now| {
+        self.learn_with(|state, now, wall| {
             if let Some(taken) = state.shelf.remove(now, id) {
                 state.ended(now, taken, wall);
             }
