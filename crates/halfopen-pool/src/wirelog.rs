@@ -134,15 +134,7 @@ impl Log {
             }
             What::Leased { id, reused_after, waited } => {
                 self.connections.insert(*id, (path.clone(), false));
-                let mut text = format!("Connection leased: [id: {}]", id.0);
-                let _fits = match reused_after {
-                    None => write!(text, "[new]"),
-                    Some(quiet) => write!(text, "[reused after {}]", silence(*quiet)),
-                };
-                if !waited.is_zero() {
-                    let _fits = write!(text, "[waited {}]", seconds(*waited));
-                }
-                vec![text + &self.counts(path)]
+                vec![leased(*id, *reused_after, *waited) + &self.counts(path)]
             }
             What::Refused { waited } => vec![format!(
                 "Timeout waiting for a connection from the pool: waited {}{}",
@@ -210,6 +202,18 @@ impl Log {
              total allocated: {all}{total}]"
         )
     }
+}
+
+fn leased(id: ConnectionId, reused_after: Option<WireIdle>, waited: Duration) -> String {
+    let mut text = format!("Connection leased: [id: {}]", id.0);
+    let _fits = match reused_after {
+        None => write!(text, "[new]"),
+        Some(quiet) => write!(text, "[reused after {}]", silence(quiet)),
+    };
+    if !waited.is_zero() {
+        let _fits = write!(text, "[waited {}]", seconds(waited));
+    }
+    text
 }
 
 fn died(

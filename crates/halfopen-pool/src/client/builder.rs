@@ -80,7 +80,9 @@ impl Builder {
         Self { policy, ..self }
     }
 
-    /// Sets how long opening a connection may take; `None` is as long as the system tries.
+    /// Sets how long opening a connection may take; `None` is as long as the system tries. A
+    /// connection that cannot be opened is an error at once, whatever is [sent again](Self::retry):
+    /// another attempt would take as long and, as a rule, meet the same.
     pub fn connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.policy.timeouts.connect = timeout.into();
         self

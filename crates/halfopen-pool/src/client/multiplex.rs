@@ -207,17 +207,9 @@ impl Exchange {
         let mut failures = None;
         loop {
             if let Some(joined) = self.session()? {
-                let Joined { session, quiet } = &joined;
+                let quiet = joined.quiet;
                 if !quiet.is_some_and(|quiet| self.shared.must_ask(&self.origin.path, quiet)) {
-                    let (id, reused_after, waited) = (session.id, *quiet, Duration::ZERO);
-                    self.shared.with(|state, now| {
-                        state.tell(now, &self.origin.path, || What::Leased {
-                            id,
-                            reused_after,
-                            waited,
-                        });
-                    });
-                    return Ok(Leased::Shared(joined));
+                    return Ok(self.leased(joined));
                 }
             }
             match roads::way(&self.shared, &self.origin.path, &mut failures).await {
@@ -227,11 +219,12 @@ impl Exchange {
                     return self.connection(turn, waited).await;
                 }
                 Way::Alone(gate) => {
-                    if let Some(Joined { session, quiet: Some(quiet) }) = self.session()? {
-                        // Somebody was faster, or it was quiet for long.
-                        self.verify(&session, quiet).await;
+                    // Somebody was faster, or it was quiet for long.
+                    if let Some(joined) = self.session()?
+                        && let Some(joined) = self.verified(joined).await
+                    {
                         gate.open();
-                        continue;
+                        return Ok(self.leased(joined));
                     }
                     let (turn, waited) = Turn::wait(&self.shared, &self.origin.path).await?;
                     let leased = self.connection(turn, waited).await?;
@@ -262,14 +255,30 @@ impl Exchange {
 
     /// Asks a session's connection whether it works, if it was quiet for long, and ends the session
     /// if not.
-    async fn verify(&self, session: &Session, quiet: WireIdle) {
-        if self.shared.must_ask(&self.origin.path, quiet)
-            && !answers(&self.shared, &self.origin.path, session.id, &session.connection, quiet)
-                .await
-        {
-            session.end();
-            self.shared.with(|state, _| state.roads.retire(&self.origin.path, session.id));
+    async fn verified(&self, joined: Joined) -> Option<Joined> {
+        let Joined { session, quiet } = &joined;
+        let (path, Some(quiet)) = (&self.origin.path, *quiet) else { return Some(joined) };
+        if !self.shared.must_ask(path, quiet) {
+            return Some(joined);
         }
+        if answers(&self.shared, path, session.id, &session.connection, quiet).await {
+            let quiet = Some(session.connection.quiet());
+            return Some(Joined { quiet, ..joined });
+        }
+        session.end();
+        self.shared.with(|state, _| state.roads.retire(path, session.id));
+        None
+    }
+
+    /// Tells that a request joined a session.
+    fn leased(&self, joined: Joined) -> Leased {
+        let (id, reused_after, waited) = (joined.session.id, joined.quiet, Duration::ZERO);
+        let leased = What::Leased { id, reused_after, waited };
+        self.shared.with(|state, now| {
+            state.tell(now, &self.origin.path, || What::Requested);
+            state.tell(now, &self.origin.path, || leased);
+        });
+        Leased::Shared(joined)
     }
 
     /// Sends a request and waits for the head of its response. Returns the request if it goes out

@@ -38,7 +38,7 @@ pub struct Used {
 /// The body of a response.
 ///
 /// When it has been read to its end, its connection goes back to the pool. If it is dropped before,
-/// the connection is closed; one that carries other requests is not, and the server is told to stop.
+/// the connection is closed; if that carries other requests, the server is told to stop instead.
 pub struct ResponseBody {
     content: Content,
 }

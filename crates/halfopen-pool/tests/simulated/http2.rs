@@ -165,6 +165,45 @@ fn what_is_known_to_be_safe_is_not_asked() {
 }
 
 #[test]
+fn a_client_that_always_asks_asks_once_for_each_request() {
+    let mut scene = Scene::new(OnOrphan::Reset);
+    let _requests = echo(&scene);
+    let policy = Policy { learns: false, ..Policy::learning() };
+    let client = scene.builder(policy).http2_prior_knowledge();
+    let client = client.http2_ping(Duration::ZERO, seconds(1)).build().unwrap();
+    scene.run(async move {
+        for _ in 0..3 {
+            let under_way = client.get(URI).await.unwrap();
+            post(&client).await.unwrap();
+            drop(under_way);
+        }
+    });
+    assert_eq!((scene.tally().opened, scene.tally().pongs), (1, 5));
+}
+
+#[test]
+fn a_ping_that_nobody_answers_ends_what_is_under_way_too() {
+    let mut scene = Scene::new(OnOrphan::Drop);
+    scene.listen(|number, stream| {
+        let takes = if number == 0 { seconds(2_000) } else { Duration::ZERO };
+        serve(stream, Requests::default(), server::Builder::new(), takes, |_| None)
+    });
+    let client = client(&scene).read_timeout(None).build().unwrap();
+    scene.run(async move {
+        let slow = tokio::spawn({
+            let client = client.clone();
+            async move { post(&client).await }
+        });
+        sleep(seconds(1_200)).await;
+        let other = tokio::spawn(async move { post(&client).await });
+        let error = slow.await.unwrap().unwrap_err();
+        assert_eq!(error.processed(), Processed::Maybe, "{error}");
+        assert_eq!(other.await.unwrap().unwrap(), "10 won");
+    });
+    assert_eq!(scene.tally().opened, 2);
+}
+
+#[test]
 fn a_ping_is_a_packet_and_no_data() {
     let mut scene = Scene::new(OnOrphan::Reset);
     scene.listen(|_, stream| async move {
