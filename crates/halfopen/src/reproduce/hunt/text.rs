@@ -250,6 +250,6 @@ fn row(text: &mut String, label: &str, what: &str) {
         .initial_indent(&indent)
         .subsequent_indent(&indent)
         .word_splitter(WordSplitter::NoHyphenation);
-    let filled = textwrap::fill(what, options);
+    let filled = textwrap::fill(&what.replace('\n', " "), options);
     let _ = writeln!(text, "  {label:width$} {}", filled.trim_start());
 }
