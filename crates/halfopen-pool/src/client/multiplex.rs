@@ -5,8 +5,8 @@
 //! while a request opens it, or asks by PING whether it still works, the others wait for what comes
 //! of that. If nothing does, they no longer wait for each other.
 //!
-//! An HTTP/2 connection is always read, so that the policy's notice is at once whatever it says; and
-//! it has no `Keep-Alive` hint. A wire log shows its frames as bytes.
+//! An HTTP/2 connection is always read, so that the policy's notice is at once whatever it says;
+//! and it has no `Keep-Alive` hint. A wire log shows its frames as bytes.
 
 use core::future::poll_fn;
 use core::pin::pin;
