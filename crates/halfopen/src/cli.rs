@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod billing;
+mod sweep;
 mod traffic;
 
 use std::path::PathBuf;
@@ -8,7 +9,8 @@ use std::path::PathBuf;
 use anstream::ColorChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use traffic::Traffic;
+pub(crate) use sweep::Sweep;
+use traffic::Traffic;
 
 /// Reproduces and diagnoses connections that one side, or a box between, has forgotten.
 #[derive(Debug, Parser)]
@@ -98,6 +100,8 @@ pub(crate) struct Reproduce {
     pub(crate) hunt: Option<String>,
     #[command(flatten)]
     pub(crate) traffic: Traffic,
+    #[command(flatten)]
+    pub(crate) sweep: Sweep,
 }
 
 const REPRODUCE_HELP: &str = "\
@@ -107,9 +111,10 @@ Examples:
   halfopen reproduce my-path.toml --seed 7 --captures run7
   halfopen reproduce --hunt
   halfopen reproduce --traffic 'cron:*/20 * * * * x10' --cap 60s,300s,none
+  halfopen reproduce my-path.toml --sweep --method GET --svg pauses.svg
 
 Exit code: 0 the diagnosis says what happened and what the scenario expects, or all that a hunt
-predicts was seen; 1 not so; 2 failed.";
+predicts was seen, or no request of a sweep fails; 1 not so; 2 failed.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {

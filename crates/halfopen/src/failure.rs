@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use halfopen_capture::pcap;
 use halfopen_core::scenario::DocumentError;
-use halfopen_lab::{hunt, reproduce, traffic};
+use halfopen_lab::{hunt, reproduce, sweep, traffic};
 
 use crate::billing::BillingFailure;
 
@@ -42,6 +42,8 @@ pub(crate) enum Failure {
     Traffic { input: Option<String>, error: traffic::Error },
     #[error("the hunt `{hunt}` comes to no end: {error}")]
     Hunt { hunt: String, error: hunt::Error },
+    #[error("the sweep of `{scenario}` comes to no end: {error}")]
+    Sweep { scenario: String, error: sweep::Error },
     #[error("`{}` is there already", .0.display())]
     Exists(PathBuf),
     #[error("cannot write `{}`: {error}", path.display())]
@@ -76,9 +78,12 @@ impl Failure {
                 "a rate is like 5/s or 200/day, a cron line like 'cron:*/20 * * * * x10'"
             }
             Self::NoHunt(_) => "the one that ships is `incident`; a file is named with its ending",
-            Self::Exists(_) => "no capture is overwritten: name another folder",
+            Self::Exists(_) => "no file is overwritten: choose another name",
             Self::Permission(_) => {
                 "captures made by root belong to root: change their owner, or use sudo"
+            }
+            Self::Sweep { error: sweep::Error::TooManyRuns, .. } => {
+                "take a longer `--step`; with chance on the path, none"
             }
             Self::StdinTwice => "it can be read once; write one of the captures to a file",
             Self::Billing(failure) => return failure.hint(),
@@ -92,6 +97,7 @@ impl Failure {
             | Self::Document { .. }
             | Self::Run { .. }
             | Self::Hunt { .. }
+            | Self::Sweep { .. }
             | Self::Traffic { .. }
             | Self::Save { .. } => return None,
         };

@@ -3,7 +3,7 @@
 mod advice;
 mod notes;
 mod text;
-mod value;
+pub(crate) mod value;
 
 use halfopen_capture::{Counts, PathReport, Points, Summary};
 use halfopen_core::cause::{Cause, Culprit, Finding, Harm, Mechanism};

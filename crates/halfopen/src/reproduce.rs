@@ -6,6 +6,7 @@ mod evidence;
 mod hunt;
 mod packets;
 mod script;
+mod sweep;
 mod timeline;
 mod traffic;
 mod trial;
@@ -35,6 +36,9 @@ pub(crate) fn run(order: &Reproduce) -> Result<Outcome, Failure> {
     let scenario = script::load(order.scenario.as_deref().unwrap_or(DEFAULT))?;
     if let Some(what) = &order.traffic.what {
         return traffic::run(order, scenario, what);
+    }
+    if order.sweep.wanted {
+        return sweep::run(order, &scenario);
     }
     let seed = order.seed.unwrap_or(scenario.seed);
     let run = if order.captures.is_some() { watched } else { reproduce };
