@@ -5,9 +5,10 @@
 //!   skipped, and that is reported. Ticks that were missed – the scheduler was down, the clock was
 //!   put forward – are not made up for: the next run finds by its due date all that is due.
 //! * A run takes what has been due for longest first, [`batch`](Config::batch) charges at most,
-//!   [`parallel`](Config::parallel) at a time. But it begins with charges never asked for: the
-//!   first requests of a run meet the connections that the path has forgotten since the last one,
-//!   and a charge that failed so must not be among them in every run.
+//!   [`parallel`](Config::parallel) at a time. But one goes ahead, and it begins with charges
+//!   never asked for: the first requests of a run meet the connections that the path has forgotten
+//!   since the last one, those beside them may wait for these in vain, and a charge that failed so
+//!   must not be among them in every run.
 //! * A charge is written down before it is asked for and after it was answered, and is asked for
 //!   with the same [idempotency key](crate::subscription::key) until the answer is final: paid or
 //!   refused. All else – a reset, silence, a 5xx – leaves it open, to be asked for again by a later

@@ -63,11 +63,11 @@ where
         let parallel = self.config.parallel.min(self.config.batch);
         // Where a batch is always full, the other half is for what has waited.
         let new_first = if scope == Scope::Due { self.config.batch / 2 } else { 0 };
-        let charge = |number| {
-            let first = if number < new_first { Scope::New } else { scope };
-            self.charge_one_by_one([first, scope], began, &tally)
-        };
-        join_all((0..parallel).map(charge)).await;
+        let first = |number| if number < new_first { Scope::New } else { scope };
+        // One goes ahead: if the pause killed the connections, the rest need not meet them.
+        self.charge_next([first(0), scope], began, &tally).await;
+        let line = |number| self.charge_one_by_one([first(number), scope], began, &tally);
+        join_all((1..=parallel).map(line)).await;
         tally.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,19 +86,35 @@ where
         due_by: Timestamp,
         tally: &Mutex<Tally>,
     ) {
-        let mut scope = first;
-        while self.may_begin(tally) {
-            let claimed = match self.claim(scope, due_by).await {
-                Ok(None) if scope != rest => self.claim(rest, due_by).await,
-                claimed => claimed,
-            };
-            scope = rest;
-            match claimed {
-                Ok(Some(charge)) => self.charge(charge, tally).await,
-                Ok(None) => return lock(tally).nothing_is_due(),
-                Err(error) => lock(tally).ending = Ending::Failed(error),
-            }
+        let mut goes_on = self.charge_next([first, rest], due_by, tally).await;
+        while goes_on {
+            goes_on = self.charge_next([rest, rest], due_by, tally).await;
         }
+    }
+
+    /// Makes a charge of the first scope, else of the second; tells whether there may be more.
+    async fn charge_next(
+        &self,
+        [first, second]: [Scope; 2],
+        due_by: Timestamp,
+        tally: &Mutex<Tally>,
+    ) -> bool {
+        if !self.may_begin(tally) {
+            return false;
+        }
+        let claimed = match self.claim(first, due_by).await {
+            Ok(None) if first != second => self.claim(second, due_by).await,
+            claimed => claimed,
+        };
+        match claimed {
+            Ok(Some(charge)) => {
+                self.charge(charge, tally).await;
+                return true;
+            }
+            Ok(None) => lock(tally).nothing_is_due(),
+            Err(error) => lock(tally).ending = Ending::Failed(error),
+        }
+        false
     }
 
     async fn claim(&self, scope: Scope, due_by: Timestamp) -> Result<Option<Charge>, Error> {
