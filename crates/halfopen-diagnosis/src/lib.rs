@@ -1,0 +1,8 @@
+//! From all that a user has to one judgement.
+//!
+//! Captures say what became of packets; logs, socket tables and metrics say what each place knew of
+//! it. Here they are put on one time line, and from what they say together follow the cause of each
+//! path, the suspects that stay and those that are ruled out, the products that fit, and what to
+//! change.
+
+pub mod suspect;
