@@ -2,7 +2,8 @@
 //!
 //! Each runs by itself as a process that this one watches, one after the other; this crate's is
 //! this very program, called again with the capture's name. The capture is written anew from a
-//! seed, 100,000 connections into the target folder, and removed at the end.
+//! seed, 100,000 connections into the target folder, and removed at the end. To have one for other
+//! measurements: `cargo bench -p halfopen-capture --bench beside -- write FILE CONNECTIONS`.
 
 #![allow(clippy::disallowed_types, reason = "a benchmark writes a file and runs other programs")]
 #![allow(clippy::disallowed_methods, reason = "it also watches them and takes the time")]
@@ -52,18 +53,29 @@ const TOOLS: [Tool; 2] = [
 ];
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match args.as_slice() {
-        [verb, capture] if verb == "diagnose" => diagnose(Path::new(capture)),
-        args => compare(if args.iter().any(|arg| arg == "--test") { FLOWS_TRIED } else { FLOWS }),
-    };
-    match outcome {
+    let args = std::env::args().skip(1).filter(|arg| arg != "--bench");
+    match run(&args.collect::<Vec<_>>()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("the benchmark failed: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(args: &[String]) -> io::Result<()> {
+    match args {
+        [verb, capture] if verb == "diagnose" => diagnose(Path::new(capture)),
+        [verb, capture, flows] if verb == "write" => {
+            write(Path::new(capture), flows.parse().map_err(io::Error::other)?).map(drop)
+        }
+        args => compare(if args.iter().any(|arg| arg == "--test") { FLOWS_TRIED } else { FLOWS }),
+    }
+}
+
+/// Writes a capture and returns how many packets it has.
+fn write(capture: &Path, flows: u32) -> io::Result<usize> {
+    traffic::write(BufWriter::new(File::create(capture)?), flows, SEED)
 }
 
 /// Reads and judges a capture as the command does.
@@ -78,7 +90,7 @@ fn diagnose(capture: &Path) -> io::Result<()> {
 
 fn compare(flows: u32) -> io::Result<()> {
     let capture = Path::new(env!("CARGO_TARGET_TMPDIR")).join("beside.pcap");
-    let packets = traffic::write(BufWriter::new(File::create(&capture)?), flows, SEED)?;
+    let packets = write(&capture, flows)?;
     let megabytes = fs::metadata(&capture)?.len() / 1_000_000;
     println!("{packets} packets of {flows} connections, {megabytes} MB, seed {SEED}\n");
     println!("{:22} {:>8} {:>10} {:>12} {:>9}", "", "wall", "processor", "packets/s", "peak");

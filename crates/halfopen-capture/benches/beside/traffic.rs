@@ -94,9 +94,10 @@ impl Flow {
     }
 
     fn segment<'a>(&self, planned: &Planned, ip_id: u16, payload: &'a [u8]) -> Segment<'a> {
-        let (src, dst, ttl) = match planned.from_client {
-            true => (self.client, self.server, 64),
-            false => (self.server, self.client, 57),
+        let (src, dst, ttl) = if planned.from_client {
+            (self.client, self.server, 64)
+        } else {
+            (self.server, self.client, 57)
         };
         let stamp = u32::try_from(planned.at / MILLISECOND).unwrap_or(0);
         let options = Options {
@@ -124,7 +125,7 @@ impl<'a> Planner<'a> {
         self.now += self.round_trip;
         self.send(false, Flags::SYN | Flags::ACK, 0);
         self.send(true, Flags::ACK, 0);
-        for _ in 0..1 + skewed(self.rng, 4) {
+        for _ in 0..=skewed(self.rng, 4) {
             self.exchange();
             self.now += match self.rng.below(10) {
                 0..6 => self.rng.below(SECOND),
