@@ -1,7 +1,7 @@
 //! From the verdicts of flows to the cause of a path.
 
-mod habits;
-mod path;
+pub(crate) mod habits;
+pub(crate) mod path;
 mod reason;
 
 use core::cmp::Reverse;

@@ -12,6 +12,7 @@ mod clock;
 mod content;
 pub mod frame;
 mod infer;
+mod monitor;
 pub mod pcap;
 mod points;
 mod route;
@@ -22,6 +23,7 @@ mod timeline;
 mod tracker;
 
 pub use infer::{Diagnosis, PathReport};
+pub use monitor::{Holdings, Monitor, News, Patience};
 pub use points::{Place, Points};
 pub use rules::{RULES, Rule};
 pub use source::{Source, Summary};

@@ -63,6 +63,9 @@ pub(crate) struct Route {
     /// When the server accepted connections, in order.
     openings: VecDeque<Mark>,
     pending: Vec<Pending>,
+    /// Pauses survived that nobody has asked for yet, up to so many.
+    pub(crate) fresh: Vec<Duration>,
+    pub(crate) fresh_max: usize,
 }
 
 impl Route {
@@ -82,10 +85,15 @@ impl Route {
             heard: [None; 2],
             openings: VecDeque::new(),
             pending: Vec::new(),
+            fresh: Vec::new(),
+            fresh_max: 0,
         }
     }
 
     pub(crate) fn record_survival(&mut self, witness: Witness) {
+        if self.fresh.len() < self.fresh_max {
+            self.fresh.push(witness.idle);
+        }
         self.survived.entry(witness.idle).or_insert(witness);
         if self.survived.len() > SURVIVALS_MAX {
             self.survived.pop_first();
@@ -176,5 +184,13 @@ impl Route {
             lost.flow != flow && same && soon(lost.lost)
         })?;
         Some(self.pending.swap_remove(found).flow)
+    }
+
+    /// Forgets which connection something was seen on: its place is another's from now on.
+    pub(crate) fn forget_flow(&mut self, flow: u32) {
+        self.pending.retain(|lost| lost.flow != flow);
+        for (heard, _) in self.heard.iter_mut().flatten().filter(|(heard, _)| *heard == flow) {
+            *heard = u32::MAX;
+        }
     }
 }

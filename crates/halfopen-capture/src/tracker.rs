@@ -1,5 +1,6 @@
 //! From packets to timelines, in bounded memory.
 
+mod forget;
 mod observe;
 mod twins;
 
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::route::Route;
 use crate::sighting::Sighting;
 use crate::timeline::{Carries, End, Mark, Sender, Timeline};
+use forget::Vacancies;
 use twins::Twins;
 
 pub(crate) use observe::PAUSE_MIN;
@@ -36,6 +38,9 @@ impl Default for Limits {
         Self { flows: 1_000_000, paths: 100_000 }
     }
 }
+
+/// The path of a timeline that is forgotten: its place is free.
+pub(crate) const VACANT: u32 = u32::MAX;
 
 /// So many places are looked at for one that can be reused; a new connection costs no more.
 const PLACES_TRIED: usize = 32;
@@ -72,6 +77,7 @@ pub struct Tracker {
     hand: usize,
     counts: Counts,
     last: Option<Instant>,
+    pub(crate) vacancies: Vacancies,
 }
 
 impl Tracker {
@@ -93,6 +99,7 @@ impl Tracker {
             hand: 0,
             counts: Counts::default(),
             last: None,
+            vacancies: Vacancies::default(),
         }
     }
 
@@ -212,17 +219,17 @@ impl Tracker {
         if let Some(&index) = self.route_of.get(&server) {
             return Some(index);
         }
-        if self.routes.len() >= self.limits.paths {
-            return None;
-        }
-        let index = u32::try_from(self.routes.len()).ok()?;
-        self.routes.push(Route::new(server));
+        let index = self.place_route(server)?;
         self.route_of.insert(server, index);
         Some(index)
     }
 
     /// Puts a timeline where there is room; when there is none, in place of a boring one.
     fn place(&mut self, timeline: Timeline) -> Option<u32> {
+        if let Some(index) = self.vacancies.timelines.pop() {
+            self.timelines[index as usize] = timeline;
+            return Some(index);
+        }
         if self.timelines.len() < self.limits.flows {
             let index = u32::try_from(self.timelines.len()).ok()?;
             self.timelines.push(timeline);

@@ -14,7 +14,7 @@ const TIMER_SLACK: f64 = 0.9;
 const TIMER_WIDTH: f64 = 0.01;
 
 /// What a path does again and again.
-pub(super) struct Habits {
+pub(crate) struct Habits {
     longest_survived: Duration,
     /// The pauses after which a box ended flows by itself.
     expiries: Vec<Duration>,
@@ -25,7 +25,7 @@ pub(super) struct Habits {
 }
 
 impl Habits {
-    pub(super) fn new(route: &Route, verdicts: &[(usize, Verdict)], loses: bool) -> Self {
+    pub(crate) fn new(route: &Route, verdicts: &[(usize, Verdict)], loses: bool) -> Self {
         let of = |findings: &'static [Finding]| {
             let wanted = verdicts.iter().filter(|(_, verdict)| findings.contains(&verdict.finding));
             wanted.filter_map(|(_, verdict)| verdict.idle)
@@ -42,7 +42,7 @@ impl Habits {
     }
 
     /// Returns what a verdict says about its path.
-    pub(super) fn cause_of(&self, verdict: &Verdict) -> Cause {
+    pub(crate) fn cause_of(&self, verdict: &Verdict) -> Cause {
         match verdict.finding {
             Finding::Healthy => Cause::None,
             Finding::ResetOnReuse if self.reset_was_lost(verdict) => Cause::PeerAbort,

@@ -29,7 +29,7 @@ struct Judged<'a> {
 
 /// Infers the cause of a path from the verdicts of its flows. `in_vain` counts the segments that
 /// were sent again on flows where nothing answers any more, which speaks of no loss.
-pub(super) fn infer(route: &Route, verdicts: &[(usize, Verdict)], in_vain: u64) -> PathReport {
+pub(crate) fn infer(route: &Route, verdicts: &[(usize, Verdict)], in_vain: u64) -> PathReport {
     let habits = Habits::new(route, verdicts, route.retransmissions > in_vain);
     let flows: Vec<Judged<'_>> = verdicts
         .iter()
