@@ -10,6 +10,8 @@
 pub mod lines;
 pub mod reader;
 pub mod record;
+pub mod sockets;
+pub mod stamp;
 
 pub use lines::Lines;
 pub use reader::{FORMS, Form, ReadLines, Summary, recognise};

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
+use halfopen_core::time::Instant;
 
 /// Of a longer line only its beginning is kept. The longest that is read here is a balancer's: a
 /// user agent and a request line of 8 KB each, and little more.
@@ -17,6 +18,7 @@ pub struct Lines<R: Read> {
     source: Source<R>,
     number: u64,
     line: Vec<u8>,
+    written: Option<Instant>,
 }
 
 enum Source<R: Read> {
@@ -54,7 +56,19 @@ impl<R: Read> Lines<R> {
         } else {
             Source::Plain(plain)
         };
-        Ok(Self { source, number: 0, line: Vec::new() })
+        Ok(Self { source, number: 0, line: Vec::new(), written: None })
+    }
+
+    /// Says when the source was last written, for forms that do not say when they speak of.
+    #[must_use]
+    pub fn written(self, at: Instant) -> Self {
+        Self { written: Some(at), ..self }
+    }
+
+    /// Returns when the source was last written, if its caller has said so.
+    #[must_use]
+    pub fn last_written(&self) -> Option<Instant> {
+        self.written
     }
 
     /// Returns the bytes that come next without taking them, as many as there are at hand.

@@ -6,6 +6,7 @@ use halfopen_core::time::Instant;
 
 use crate::lines::Lines;
 use crate::record::Record;
+use crate::sockets;
 
 /// So many of a source's first bytes are looked at to recognise it.
 pub const HEAD_MAX: usize = 64 << 10;
@@ -27,7 +28,26 @@ pub struct Form {
 pub type ReadLines = fn(Lines<&mut dyn Read>, &mut dyn FnMut(Record)) -> Summary;
 
 /// All forms, the more particular first: the first that recognises a source reads it.
-pub const FORMS: &[Form] = &[];
+pub const FORMS: &[Form] = &[
+    Form {
+        name: "proc-net-tcp",
+        title: "table of sockets, /proc/net/tcp",
+        recognises: sockets::is_proc,
+        read: sockets::read,
+    },
+    Form {
+        name: "ss",
+        title: "table of sockets, ss",
+        recognises: sockets::is_ss,
+        read: sockets::read,
+    },
+    Form {
+        name: "netstat",
+        title: "table of sockets, netstat",
+        recognises: sockets::is_netstat,
+        read: sockets::read,
+    },
+];
 
 /// Returns the form of a source that starts with `head`.
 #[must_use]

@@ -26,8 +26,8 @@ pub enum What {
     Balanced(Box<Balanced>),
     /// A balancer's connection log: one connection that was opened to it.
     Accepted(Accepted),
-    /// A table of sockets was taken at this moment; its rows follow.
-    Snapshot,
+    /// A table of sockets was taken; its rows follow. How well its time is known holds for them too.
+    Snapshot(Dating),
     /// One row of a table of sockets.
     Socket(Socket),
     /// A flow log's record of one flow, one way, over an interval.
@@ -199,17 +199,44 @@ pub struct Socket {
     pub unread: u64,
     /// Bytes that were sent and not acknowledged.
     pub unacknowledged: u64,
-    /// The timer that runs, and how long still.
-    pub timer: Option<(Timer, Duration)>,
+    /// The timer that runs.
+    pub timer: Option<Running>,
     /// How long ago data was sent, received, and an acknowledgment came (`lastsnd`, `lastrcv`,
     /// `lastack` of `ss -i`).
     pub last: Option<Last>,
     /// Bytes sent and received over the connection's life, if the table has them.
     pub bytes: Option<(u64, u64)>,
+    /// Segments sent again over the connection's life, if the table has them (`retrans` of `ss -i`).
+    pub retransmitted: Option<u64>,
+    /// The program that it belongs to, as the table names it: `java`.
+    pub process: Option<Box<str>>,
+}
+
+/// How well the time of a table of sockets is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dating {
+    /// It stands beside the table.
+    Stated,
+    /// It does not stand there. The record's time is when the source was last written: the table is
+    /// no later than that, and may be earlier.
+    Before,
+    /// Nothing is known of it. The record's time is the epoch and means nothing.
+    Unknown,
+}
+
+/// A timer of a socket that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Which.
+    pub timer: Timer,
+    /// How long until it goes off.
+    pub left: Duration,
+    /// How often it has gone off without an answer: retransmissions, or probes.
+    pub unanswered: u32,
 }
 
 /// How long ago something passed on a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Last {
     /// Data was sent.
     pub sent: Duration,
@@ -244,6 +271,9 @@ pub enum SocketState {
     TimeWait,
     /// CLOSED.
     Closed,
+    /// The table has no column for it: it was asked for the sockets of one state, and does not say
+    /// which.
+    Unstated,
 }
 
 /// A timer of a socket, as `ss -o` names it.
