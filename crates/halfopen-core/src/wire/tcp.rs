@@ -131,9 +131,25 @@ pub struct Options {
     pub sack: Option<(Seq, Seq)>,
 }
 
+/// How options begin on most segments but SYNs: padding, then timestamps (RFC 7323 appendix A).
+const STAMPED: [u8; 4] = [1, 1, 8, 10];
+
 impl Options {
     /// Reads options as far as they make sense; the rest of a broken list is ignored.
-    pub(super) fn read(mut bytes: &[u8]) -> Self {
+    #[inline]
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        match bytes {
+            &[] => Self::default(),
+            &[a, b, c, d, v0, v1, v2, v3, e0, e1, e2, e3] if [a, b, c, d] == STAMPED => {
+                let value = u32::from_be_bytes([v0, v1, v2, v3]);
+                let echo = u32::from_be_bytes([e0, e1, e2, e3]);
+                Self { timestamps: Some((value, echo)), ..Self::default() }
+            }
+            bytes => Self::read_all(bytes),
+        }
+    }
+
+    fn read_all(mut bytes: &[u8]) -> Self {
         let mut options = Self::default();
         while let [kind, rest @ ..] = bytes {
             if *kind == 1 {
@@ -260,5 +276,15 @@ mod tests {
         let linux = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0x2f, 0xb6, 0x2c, 0x3d, 0, 0, 0, 0, 1, 3, 3, 10];
         assert_eq!(syn, linux);
         assert_eq!(Options::read(&syn), options);
+    }
+
+    #[test]
+    fn timestamps_are_read_alike_alone_and_among_others() {
+        let stamped = Options { timestamps: Some((7, 0xffff_fffe)), ..Options::default() };
+        for options in [stamped, Options { sack: Some((Seq(1), Seq(2))), ..stamped }] {
+            let mut bytes = Vec::new();
+            options.write(&mut bytes);
+            assert_eq!(Options::read(&bytes), options, "{bytes:?}");
+        }
     }
 }

@@ -132,6 +132,18 @@ impl<'a> View<'a> {
         if self.layout.v6 { self.v6_at(24) } else { self.v4_at(16) }
     }
 
+    /// Returns source and destination address as numbers; IPv4 addresses are mapped (RFC 4291
+    /// section 2.5.5.2).
+    #[inline]
+    #[must_use]
+    pub fn addresses(&self) -> [u128; 2] {
+        if self.layout.v6 {
+            [8, 24].map(|at| u128::from_be_bytes(self.array_at(at)))
+        } else {
+            [12, 16].map(|at| 0xffff << 32 | u128::from(u32::from_be_bytes(self.array_at(at))))
+        }
+    }
+
     /// Returns the time to live (IPv4) or hop limit (IPv6).
     #[inline]
     #[must_use]
@@ -184,6 +196,7 @@ impl<'a> View<'a> {
     }
 
     /// Returns the TCP options, as far as they are there to be read.
+    #[inline]
     #[must_use]
     pub fn tcp_options(&self) -> tcp::Options {
         let header = self.transport_header().filter(|_| self.layout.protocol == TCP);
@@ -191,6 +204,7 @@ impl<'a> View<'a> {
     }
 
     /// Returns how many bytes the TCP options take, padding included.
+    #[inline]
     #[must_use]
     pub fn tcp_options_len(&self) -> usize {
         if self.layout.protocol != TCP {
