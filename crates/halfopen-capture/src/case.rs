@@ -173,9 +173,12 @@ impl Case<'_> {
         let fin = self.timeline.server_fin().filter(|_| self.timeline.established)?;
         let idle = fin.mark.at().saturating_since(fin.before.at());
         let seen_elsewhere = self.route.ttls.contains(&fin.ttl);
+        if idle < PAUSE_MIN || seen_elsewhere {
+            return None;
+        }
         match self.origin(Sender::Server, fin.ttl) {
-            Origin::Hop(reason) if idle >= PAUSE_MIN && !seen_elsewhere => Some((fin, reason)),
-            Origin::Hop(_) | Origin::End(_) | Origin::Unknown => None,
+            Origin::Hop(reason) => Some((fin, reason)),
+            Origin::End(_) | Origin::Unknown => None,
         }
     }
 

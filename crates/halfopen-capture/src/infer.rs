@@ -76,8 +76,8 @@ impl Tracker {
     /// Judges all that was seen.
     #[must_use]
     pub fn diagnose(&self) -> Diagnosis {
-        let mut judged: Vec<Vec<(usize, Verdict)>> = vec![Vec::new(); self.routes.len()];
-        let mut in_vain = vec![0; self.routes.len()];
+        let mut judged: Vec<Judged> = self.routes.iter().map(|_| Judged::default()).collect();
+        let (mut healthy, mut omitted) = (0, 0);
         for (index, timeline) in self.timelines.iter().enumerate() {
             if timeline.twin {
                 continue;
@@ -85,37 +85,54 @@ impl Tracker {
             let route = &self.routes[timeline.path as usize];
             let index_u32 = u32::try_from(index).unwrap_or(u32::MAX);
             let verdict = rules::judge(&Case { timeline, index: index_u32, route });
-            judged[timeline.path as usize].push((index, verdict));
+            let path = &mut judged[timeline.path as usize];
+            path.flows += 1;
             let again = timeline.series.map_or(0, |series| series.sends.saturating_sub(1));
-            in_vain[timeline.path as usize] += u64::from(again);
+            path.in_vain += u64::from(again);
+            // Nothing is inferred from a healthy flow, and there may be millions.
+            let is_healthy = verdict.finding == Finding::Healthy;
+            if is_healthy && healthy == HEALTHY_LISTED_MAX {
+                omitted += 1;
+            } else {
+                healthy += usize::from(is_healthy);
+                path.verdicts.push((index, verdict));
+            }
         }
         let mut paths: Vec<PathReport> = self
             .routes
             .iter()
-            .zip(judged.iter().zip(in_vain))
-            .filter(|(_, (judged, _))| !judged.is_empty())
-            .map(|(route, (judged, in_vain))| path::infer(route, judged, in_vain))
+            .zip(&judged)
+            .filter(|(_, judged)| judged.flows > 0)
+            .map(|(route, judged)| path::infer(route, &judged.verdicts, judged.in_vain))
             .collect();
         paths.sort_by_key(PathReport::rank);
-        let (flows, flows_omitted) = list(judged);
+        let (flows, flows_unlisted) = list(judged);
+        let flows_omitted = omitted + flows_unlisted;
         Diagnosis { paths, flows, flows_omitted, counts: self.counts() }
     }
 }
 
+/// What became of the flows of one path.
+#[derive(Default)]
+struct Judged {
+    flows: u64,
+    /// With their places in the tracker; of those that are healthy only some.
+    verdicts: Vec<(usize, Verdict)>,
+    /// Segments sent again on flows where nothing answers any more.
+    in_vain: u64,
+}
+
 /// Returns the verdicts worth listing, in the order of the flows, and how many are left out.
-fn list(judged: Vec<Vec<(usize, Verdict)>>) -> (Vec<Verdict>, u64) {
-    let mut all: Vec<(usize, Verdict)> = judged.into_iter().flatten().collect();
+fn list(judged: Vec<Judged>) -> (Vec<Verdict>, u64) {
+    let mut all: Vec<(usize, Verdict)> =
+        judged.into_iter().flat_map(|path| path.verdicts).collect();
     all.sort_by_key(|(index, _)| *index);
     let total = all.len();
-    let (mut healthy, mut others) = (0, 0);
+    let mut others = 0;
     all.retain(|(_, verdict)| {
-        if verdict.finding == Finding::Healthy {
-            healthy += 1;
-            healthy <= HEALTHY_LISTED_MAX
-        } else {
-            others += 1;
-            others <= FLOWS_LISTED_MAX
-        }
+        let is_healthy = verdict.finding == Finding::Healthy;
+        others += usize::from(!is_healthy);
+        is_healthy || others <= FLOWS_LISTED_MAX
     });
     let omitted = (total - all.len()) as u64;
     (all.into_iter().map(|(_, verdict)| verdict).collect(), omitted)
