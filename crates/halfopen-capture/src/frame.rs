@@ -81,6 +81,7 @@ impl<'a> NetworkLayer<'a> {
 fn ethernet(frame: NetworkLayer<'_>) -> Result<NetworkLayer<'_>, NotIp> {
     let (header, payload) = frame.split::<14>()?;
     match u16_at(header, 12) {
+        0x0800 | 0x86dd => Ok(payload),
         // IEEE 802.3 section 3.2.6: up to 1500 it is a length.
         0..=1500 => snap(payload),
         ether_type => tagged(ether_type, payload),

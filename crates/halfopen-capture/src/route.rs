@@ -124,7 +124,7 @@ impl Route {
             self.heard[1] = self.heard[0];
         }
         self.heard[0] = Some((flow, mark));
-        if let Some(ttl) = ttl.filter(|ttl| !self.ttls.contains(ttl)) {
+        if let Some(ttl) = ttl.filter(|ttl| self.ttls[0] != *ttl && !self.ttls.contains(ttl)) {
             self.ttls.rotate_right(1);
             self.ttls[0] = ttl;
         }

@@ -54,13 +54,14 @@ impl<'a> Sighting<'a> {
     #[inline]
     pub(crate) fn new(view: View<'a>, tcp: Header, frame: u64, moment: Moment) -> Self {
         let len = u32::try_from(view.payload_len()).unwrap_or(u32::MAX);
+        let (src, dst) = End::of_segment(view, &tcp);
         let ip_id = view.ip_id();
         let counter = counter(view, ip_id);
         Self {
             mark: Mark::new(moment.at, frame),
             era: moment.era,
-            src: End::new(view.src(), tcp.src_port),
-            dst: End::new(view.dst(), tcp.dst_port),
+            src,
+            dst,
             tcp,
             ttl: view.ttl(),
             ip_id,

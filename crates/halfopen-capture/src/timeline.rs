@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use halfopen_core::seq::Seq;
 use halfopen_core::time::{Duration, Instant};
-use halfopen_core::wire::tcp::Flags;
+use halfopen_core::wire::View;
+use halfopen_core::wire::tcp::{Flags, Header};
 
 use crate::content::Content;
 
@@ -24,17 +25,25 @@ pub(crate) struct End {
 }
 
 impl End {
-    #[inline]
-    pub(crate) fn new(ip: IpAddr, port: u16) -> Self {
-        let (high, low) = match ip {
-            IpAddr::V4(v4) => (0, 0xffff << 32 | u64::from(u32::from(v4))),
-            IpAddr::V6(v6) => {
-                let word = |value: u128| u64::try_from(value & u128::from(u64::MAX)).unwrap_or(0);
-                let bits = u128::from(v6);
-                (word(bits >> 64), word(bits))
-            }
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
         };
-        Self { high, low, port }
+        Self::from_bits(ip.to_bits(), address.port())
+    }
+
+    /// Returns source and destination of a segment.
+    #[inline]
+    pub(crate) fn of_segment(view: View<'_>, tcp: &Header) -> (Self, Self) {
+        let [src, dst] = view.addresses();
+        (Self::from_bits(src, tcp.src_port), Self::from_bits(dst, tcp.dst_port))
+    }
+
+    #[inline]
+    fn from_bits(ip: u128, port: u16) -> Self {
+        let word = |value: u128| u64::try_from(value & u128::from(u64::MAX)).unwrap_or(0);
+        Self { high: word(ip >> 64), low: word(ip), port }
     }
 
     /// Returns the end's address and port as three words.
@@ -73,22 +82,20 @@ impl Sender {
 
 /// When and in which frame, in twelve bytes, since a timeline has many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(Rust, packed(4))]
 pub(crate) struct Mark {
-    nanos: [u32; 2],
+    nanos: u64,
     frame: u32,
 }
 
 impl Mark {
     /// Frames beyond the four billionth all get that number.
     pub(crate) fn new(at: Instant, frame: u64) -> Self {
-        let nanos = at.as_nanos();
-        let word = |value: u64| u32::try_from(value & u64::from(u32::MAX)).unwrap_or(u32::MAX);
-        let frame = u32::try_from(frame).unwrap_or(u32::MAX);
-        Self { nanos: [word(nanos >> 32), word(nanos)], frame }
+        Self { nanos: at.as_nanos(), frame: u32::try_from(frame).unwrap_or(u32::MAX) }
     }
 
-    pub(crate) fn at(self) -> Instant {
-        Instant::from_nanos(u64::from(self.nanos[0]) << 32 | u64::from(self.nanos[1]))
+    pub(crate) const fn at(self) -> Instant {
+        Instant::from_nanos(self.nanos)
     }
 
     /// Counted from one.

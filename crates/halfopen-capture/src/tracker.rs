@@ -161,13 +161,11 @@ impl Tracker {
             return;
         };
         let FlowKey { protocol, initiator, responder } = quoted;
-        if protocol == Protocol::Tcp {
-            let src = End::new(initiator.ip(), initiator.port());
-            let dst = End::new(responder.ip(), responder.port());
-            if let Some(index) = self.find(src, dst) {
-                let ending = self.timelines[index as usize].ending.get_or_insert_default();
-                ending.unreachable.get_or_insert(mark);
-            }
+        if protocol == Protocol::Tcp
+            && let Some(index) = self.find(End::new(initiator), End::new(responder))
+        {
+            let ending = self.timelines[index as usize].ending.get_or_insert_default();
+            ending.unreachable.get_or_insert(mark);
         }
     }
 
@@ -253,7 +251,7 @@ impl Tracker {
     /// if it has nothing in it, or nothing is known.
     pub(crate) fn has_seen(&self, view: View<'_>) -> Option<bool> {
         let tcp = view.tcp()?;
-        let (src, dst) = (End::new(view.src(), tcp.src_port), End::new(view.dst(), tcp.dst_port));
+        let (src, dst) = End::of_segment(view, &tcp);
         let timeline = &self.timelines[self.find(src, dst)? as usize];
         let from = if timeline.client == src { Sender::Client } else { Sender::Server };
         let length = tcp.seq_len(view.payload_len());
