@@ -18,6 +18,7 @@ pub use behaviour::{Behaviour, Hint, Limits, Notice, Order, Resend, Retry, Timeo
 
 use crate::document::{read, shipped};
 use crate::fact::{facts, sources};
+use crate::time::Duration;
 use document::Document;
 
 const SHIPPED: &[(&str, &str)] = shipped!["clients":
@@ -118,8 +119,23 @@ pub struct Cure {
     pub meaning: String,
     /// How the client calls it.
     pub setting: String,
-    /// How it is written; the durations in it are examples.
+    /// How it is written, with [`LIMIT_SECS`] and [`LIMIT_MILLIS`] where the limit belongs.
     pub snippet: Option<String>,
+}
+
+/// Stands in a snippet for the limit in seconds.
+pub const LIMIT_SECS: &str = "LIMIT_S";
+/// Stands in a snippet for the limit in milliseconds.
+pub const LIMIT_MILLIS: &str = "LIMIT_MS";
+
+impl Cure {
+    /// Returns how it is written for `limit`, of which whole seconds count; at least one.
+    #[must_use]
+    pub fn written(&self, limit: Duration) -> Option<String> {
+        let secs = limit.as_secs().max(1);
+        let snippet = self.snippet.as_ref()?.replace(LIMIT_MILLIS, &(secs * 1000).to_string());
+        Some(snippet.replace(LIMIT_SECS, &secs.to_string()))
+    }
 }
 
 impl Client {

@@ -136,3 +136,27 @@ fn a_value_of_the_wrong_kind_is_refused_where_it_stands() {
 fn a_name_that_does_not_ship_is_not_found() {
     assert!(Client::shipped("netscape").is_none());
 }
+
+#[test]
+fn a_snippet_is_written_with_the_limit_in_it() {
+    let client = shipped("apache-httpclient-4");
+    let cure = client.cures.iter().find(|cure| cure.name == "idle-limit").unwrap();
+    let text = cure.written(Duration::from_millis(280_900)).unwrap();
+    assert!(text.contains("return hint < 0 ? 280000 : Math.min(hint, 280000);"), "{text}");
+}
+
+#[test]
+fn a_cure_that_sets_a_limit_leaves_its_place_in_the_snippet_open() {
+    for name in Client::names() {
+        for cure in shipped(name).cures {
+            let sets = ["idle-limit", "keepalive", "lifetime", "eviction"];
+            let Some(snippet) = cure.snippet.filter(|_| sets.contains(&cure.name.as_str())) else {
+                continue;
+            };
+            assert!(
+                snippet.contains(LIMIT_SECS) || snippet.contains(LIMIT_MILLIS),
+                "{name}: {snippet}"
+            );
+        }
+    }
+}
