@@ -70,8 +70,22 @@ pub struct Summary {
     pub span: Option<(Instant, Instant)>,
     /// Times stand in it without a zone and were taken for UTC.
     pub zone_assumed: bool,
+    /// From when its times count.
+    pub epoch: Epoch,
     /// What ended the reading before the end.
     pub broken: Option<io::Error>,
+}
+
+/// From when the times of a source count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Epoch {
+    /// The UNIX epoch: they have a date.
+    #[default]
+    Unix,
+    /// The midnight before the first of them: they have a time of day only.
+    Midnight,
+    /// The start of the program that wrote them.
+    Start,
 }
 
 impl Summary {

@@ -70,6 +70,11 @@ pub enum Step {
         /// It comes from the pool, not fresh.
         reused: bool,
     },
+    /// It was looked at before its use.
+    Checked {
+        /// What had come; `None` if nothing had, so that it passed for alive.
+        ended: Option<How>,
+    },
     /// A request is written.
     Request {
         /// Its method.
