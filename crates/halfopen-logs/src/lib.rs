@@ -7,6 +7,7 @@
 //! The input is hostile: nothing here panics on it, a line has a longest length, and a line that
 //! makes no sense is counted and passed over. Time is the line's time; nothing reads a clock.
 
+pub mod alb;
 pub mod lines;
 pub mod reader;
 pub mod record;

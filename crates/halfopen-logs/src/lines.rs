@@ -1,9 +1,11 @@
 //! Lines of a text that nobody vouches for: numbered, and never longer than is kept.
 
+use core::mem;
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use halfopen_core::time::Instant;
+use memchr::memchr;
 
 /// Of a longer line only its beginning is kept. The longest that is read here is a balancer's: a
 /// user agent and a request line of 8 KB each, and little more.
@@ -17,6 +19,9 @@ const BUFFER_LEN: usize = 256 << 10;
 pub struct Lines<R: Read> {
     source: Source<R>,
     number: u64,
+    /// So many bytes at hand were handed out as a line and are not taken yet.
+    handed_out: usize,
+    /// A line that did not stand in the buffer as a whole.
     line: Vec<u8>,
     written: Option<Instant>,
 }
@@ -56,7 +61,7 @@ impl<R: Read> Lines<R> {
         } else {
             Source::Plain(plain)
         };
-        Ok(Self { source, number: 0, line: Vec::new(), written: None })
+        Ok(Self { source, number: 0, handed_out: 0, line: Vec::new(), written: None })
     }
 
     /// Says when the source was last written, for forms that do not say when they speak of.
@@ -73,49 +78,74 @@ impl<R: Read> Lines<R> {
 
     /// Returns the bytes that come next without taking them, as many as there are at hand.
     pub fn peek(&mut self) -> io::Result<&[u8]> {
-        match &mut self.source {
-            Source::Plain(text) => text.fill_buf(),
-            Source::Gzip(text) => text.fill_buf(),
-        }
+        let handed_out = mem::take(&mut self.handed_out);
+        let source = self.source.as_buf_read();
+        source.consume(handed_out);
+        source.fill_buf()
     }
 
     /// Returns the next line; `None` after the last.
     #[expect(clippy::should_implement_trait, reason = "a line borrows the buffer it stands in")]
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
-        self.line.clear();
-        let (line, mut cut, mut any) = (&mut self.line, false, false);
-        let source: &mut dyn BufRead = match &mut self.source {
-            Source::Plain(text) => text,
-            Source::Gzip(text) => text.as_mut(),
-        };
-        loop {
-            let bytes = match source.fill_buf() {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            if bytes.is_empty() {
-                break;
-            }
-            any = true;
-            let end = bytes.iter().position(|&byte| byte == b'\n');
-            let part = &bytes[..end.unwrap_or(bytes.len())];
-            let room = LINE_MAX - line.len();
-            cut |= part.len() > room;
-            line.extend_from_slice(&part[..part.len().min(room)]);
-            let taken = part.len() + usize::from(end.is_some());
-            source.consume(taken);
-            if end.is_some() {
-                break;
-            }
-        }
-        if !any {
+        let handed_out = mem::take(&mut self.handed_out);
+        self.source.as_buf_read().consume(handed_out);
+        let bytes = fill(self.source.as_buf_read())?;
+        if bytes.is_empty() {
             return Ok(None);
         }
         self.number += 1;
-        let bytes = line.strip_suffix(b"\r").unwrap_or(line);
-        Ok(Some(Line { number: self.number, bytes, cut }))
+        match memchr(b'\n', bytes) {
+            Some(end) if end <= LINE_MAX => {
+                self.handed_out = end + 1;
+                let bytes = &self.source.as_buf_read().fill_buf()?[..end];
+                Ok(Some(Line { number: self.number, bytes: without_return(bytes), cut: false }))
+            }
+            Some(_) | None => self.gather().map(Some),
+        }
     }
+
+    /// Puts a line together that is longer than what is at hand, or than what is kept.
+    fn gather(&mut self) -> io::Result<Line<'_>> {
+        self.line.clear();
+        let (source, mut cut) = (self.source.as_buf_read(), false);
+        loop {
+            let bytes = fill(source)?;
+            let end = memchr(b'\n', bytes);
+            let part = &bytes[..end.unwrap_or(bytes.len())];
+            let room = LINE_MAX - self.line.len();
+            cut |= part.len() > room;
+            self.line.extend_from_slice(&part[..part.len().min(room)]);
+            let (taken, last) = (part.len() + usize::from(end.is_some()), bytes.is_empty());
+            source.consume(taken);
+            if end.is_some() || last {
+                return Ok(Line { number: self.number, bytes: without_return(&self.line), cut });
+            }
+        }
+    }
+}
+
+impl<R: Read> Source<R> {
+    fn as_buf_read(&mut self) -> &mut dyn BufRead {
+        match self {
+            Self::Plain(text) => text,
+            Self::Gzip(text) => text.as_mut(),
+        }
+    }
+}
+
+/// Returns what is at hand, and reads if that is nothing.
+fn fill(source: &mut dyn BufRead) -> io::Result<&[u8]> {
+    loop {
+        match source.fill_buf() {
+            Ok(_) => return source.fill_buf(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 impl<R: Read> core::fmt::Debug for Lines<R> {

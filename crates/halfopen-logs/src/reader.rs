@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use halfopen_core::time::Instant;
 
+use crate::alb;
 use crate::lines::Lines;
 use crate::record::Record;
 use crate::sockets;
@@ -29,6 +30,8 @@ pub type ReadLines = fn(Lines<&mut dyn Read>, &mut dyn FnMut(Record)) -> Summary
 
 /// All forms, the more particular first: the first that recognises a source reads it.
 pub const FORMS: &[Form] = &[
+    alb::ACCESS,
+    alb::CONNECTION,
     Form {
         name: "proc-net-tcp",
         title: "table of sockets, /proc/net/tcp",

@@ -4,8 +4,12 @@
 //! `echo`, `watch` or `ts` say so. Read here are RFC 3339 and its kin with a space, a comma or no
 //! zone, seconds since the UNIX epoch, and what `date` writes in the C locale and the American one.
 
+mod utc;
+
 use halfopen_core::time::Instant;
 use jiff::civil;
+
+pub use utc::utc;
 
 /// A time that stood in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
