@@ -62,6 +62,7 @@ const DIAGNOSE_HELP: &str = "\
 Examples:
   halfopen diagnose client.pcap
   halfopen diagnose --json trace-*.pcap.gz | jq '.paths[] | {server, cause, idle_limit}'
+  halfopen diagnose --format markdown client.pcap | gh issue create --title resets -F -
   ssh host tcpdump -w - port 443 | halfopen diagnose -
 
 Exit code: 0 nothing found, 1 something found, 2 failed.
@@ -122,6 +123,8 @@ pub(crate) enum Format {
     Text,
     /// For programs.
     Json,
+    /// For an issue tracker.
+    Markdown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

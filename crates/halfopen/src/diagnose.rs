@@ -29,7 +29,8 @@ pub(crate) fn run(order: &Diagnose) -> Result<Outcome, Failure> {
     if !order.quiet {
         output::print(&match order.format() {
             Format::Json => report::json(&report),
-            Format::Text => report::text(&report),
+            Format::Text => report::text(&report, output::width()),
+            Format::Markdown => report::markdown(&report),
         })?;
     }
     let found = report.paths.iter().any(|path| path.cause != Cause::None);

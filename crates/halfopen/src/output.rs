@@ -1,13 +1,14 @@
 //! Data to standard output, talk to standard error.
 
 use core::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
 use halfopen_core::scenario::DocumentError;
 
 use crate::failure::Failure;
+use crate::report;
 
 /// A heading, or the word that matters in a line.
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -19,6 +20,15 @@ pub(crate) const WARN: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 /// What may be passed over.
 pub(crate) const DIM: Style = Style::new().dimmed();
+
+/// Returns how wide text should be: as wide as the terminal, if standard output is one and within
+/// what can be read; else as wide as in a file.
+pub(crate) fn width() -> usize {
+    if !io::stdout().is_terminal() {
+        return report::WIDTH;
+    }
+    textwrap::termwidth().clamp(60, report::WIDTH)
+}
 
 /// Prints data. A reader that has seen enough and closed the pipe is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {

@@ -1,8 +1,10 @@
 //! What `diagnose` says, as one value that is printed as text or as JSON.
 
 mod advice;
+mod markdown;
 mod notes;
 mod text;
+mod untrusted;
 pub(crate) mod value;
 
 use halfopen_capture::{Counts, PathReport, Points, Summary};
@@ -10,7 +12,8 @@ use halfopen_core::cause::{Cause, Culprit, Finding, Harm, Mechanism};
 use halfopen_core::verdict::Verdict;
 use serde::Serialize;
 
-pub(crate) use text::text;
+pub(crate) use markdown::markdown;
+pub(crate) use text::{WIDTH, text};
 use value::At;
 pub(crate) use value::Seconds;
 

@@ -123,3 +123,13 @@ fn two_captures_read_like_this() {
         "captures/bracket-nat350-requests/client.pcap",
     ]));
 }
+
+#[test]
+fn an_issue_tracker_is_told_this() {
+    insta::assert_snapshot!(diagnose(&[
+        "--format",
+        "markdown",
+        "captures/bracket-nat350-requests/client.pcap",
+        "captures/healthy-warm-requests/client.pcap",
+    ]));
+}

@@ -87,6 +87,22 @@ pub(super) fn limit(path: &Path) -> Option<String> {
     }
 }
 
+/// Says what was seen of a path with which nothing is wrong.
+pub(super) fn well(path: &Path) -> String {
+    let pauses = limit(path).map_or(String::new(), |limit| format!("; it {limit}"));
+    format!(
+        "{}, {}{pauses}.",
+        counted(path.connections, "connection"),
+        counted(path.requests, "request")
+    )
+}
+
+/// Says how many there are of something that takes an s.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}
+
 /// Says what to do next; `None` if there is nothing to do.
 pub(super) fn next(path: &Path) -> Option<String> {
     let below = match (path.idle_limit.survived_s, path.idle_limit.died_s) {

@@ -6,21 +6,23 @@ use std::collections::BTreeMap;
 use halfopen_core::cause::{Cause, Finding, Harm};
 use textwrap::{Options, WordSplitter};
 
+use super::untrusted::visible;
 use super::{Capture, Evidence, Path, Report, advice};
 use crate::output::{BAD, BOLD, DIM, GOOD, WARN};
 
-/// How wide a report is.
-const WIDTH: usize = 100;
 /// Healthy paths beyond this many are counted and not told one by one.
 const HEALTHY_TOLD_MAX: usize = 10;
 
-/// Prints a report for people.
-pub(crate) fn text(report: &Report) -> String {
+/// How wide a report is where nobody says how wide it should be.
+pub(crate) const WIDTH: usize = 100;
+
+/// Prints a report for people, in lines of up to `width` columns.
+pub(crate) fn text(report: &Report, width: usize) -> String {
     let mut text = String::new();
     let healthy = |path: &&Path| path.cause == Cause::None;
     let several = report.captures.len() > 1;
     for path in report.paths.iter().filter(|path| !healthy(path)) {
-        text.push_str(&trouble(path, several));
+        text.push_str(&trouble(path, several, width));
         text.push('\n');
     }
     let healthy: Vec<&Path> = report.paths.iter().filter(healthy).collect();
@@ -44,68 +46,69 @@ pub(crate) fn text(report: &Report) -> String {
 }
 
 /// A path with which something is wrong.
-fn trouble(path: &Path, several: bool) -> String {
+fn trouble(path: &Path, several: bool, width: usize) -> String {
     let style = match path.harm {
         Harm::Failed => BAD,
         Harm::Masked | Harm::Latent | Harm::None => WARN,
     };
     let mut text = String::new();
-    let headline = textwrap::fill(&advice::headline(path), WIDTH);
+    let headline = textwrap::fill(&advice::headline(path), width);
     let _ = writeln!(text, "{style}{headline}{style:#}\n");
     let mechanism = path.mechanism.map_or(String::new(), |how| format!(" ({how})"));
-    row(&mut text, "cause", &format!("{}{mechanism}: {}", path.cause, path.because));
-    row(&mut text, "harm", &advice::harm(path));
+    let mut row = |word, what: &str| text.push_str(&row(word, what, width));
+    row("cause", &format!("{}{mechanism}: {}", path.cause, path.because));
+    row("harm", &advice::harm(path));
     if let Some(limit) = advice::limit(path) {
-        row(&mut text, "limit", &limit);
+        row("limit", &limit);
     }
     if let Some(who) = advice::who(path.culprit) {
-        row(&mut text, "who", who);
+        row("who", who);
     }
     if let Some(next) = advice::next(path) {
-        row(&mut text, "next", &next);
+        row("next", &next);
     }
     if !path.evidence.is_empty() {
         text.push('\n');
-        table(&mut text, &path.evidence, several);
+        text.push_str(&table(&path.evidence, several, width));
     }
     text
 }
 
 /// A line of the verdict: a word, and what there is to say.
-fn row(text: &mut String, word: &str, what: &str) {
-    let options = Options::new(WIDTH)
+fn row(word: &str, what: &str, width: usize) -> String {
+    let options = Options::new(width)
         .initial_indent("         ")
         .subsequent_indent("         ")
         .word_splitter(WordSplitter::NoHyphenation);
-    let filled = textwrap::fill(what, options);
-    let _ = writeln!(text, "  {BOLD}{word:6}{BOLD:#} {}", filled.trim_start());
+    let filled = textwrap::fill(&visible(what), options);
+    format!("  {BOLD}{word:6}{BOLD:#} {}\n", filled.trim_start())
 }
 
 /// What shows it, frame by frame.
-fn table(text: &mut String, evidence: &[Evidence], several: bool) {
+fn table(evidence: &[Evidence], several: bool, width: usize) -> String {
     let place = |seen: &Evidence| {
         if several { format!("{}:{}", seen.capture, seen.frame) } else { seen.frame.to_string() }
     };
     let places: Vec<String> = evidence.iter().map(place).collect();
-    let width = places.iter().map(String::len).max().unwrap_or(0).max("frame".len());
-    let _ = writeln!(text, "  {DIM}{:>width$}  {:26}  what it shows{DIM:#}", "frame", "time (UTC)");
-    let indent = " ".repeat(width + 32);
+    let column = places.iter().map(String::len).max().unwrap_or(0).max("frame".len());
+    let mut text =
+        format!("  {DIM}{:>column$}  {:26}  what it shows{DIM:#}\n", "frame", "time (UTC)");
+    let indent = " ".repeat(column + 32);
     for (place, seen) in places.iter().zip(evidence) {
-        let options = Options::new(WIDTH)
+        let options = Options::new(width)
             .initial_indent(&indent)
             .subsequent_indent(&indent)
             .word_splitter(WordSplitter::NoHyphenation);
-        let fact = textwrap::fill(&seen.fact, options);
-        let _ = writeln!(text, "  {place:>width$}  {}  {}", seen.at, fact.trim_start());
+        let fact = textwrap::fill(&visible(&seen.fact), options);
+        let _ = writeln!(text, "  {place:>column$}  {}  {}", seen.at, fact.trim_start());
     }
+    text
 }
 
 /// A path with which nothing is wrong.
 fn well(path: &Path) -> String {
-    let pauses = advice::limit(path).map_or(String::new(), |limit| format!("; it {limit}"));
-    let counts = format!("{}, {}", connections(path.connections), requests(path.requests));
-    let headline = advice::headline(path);
-    format!("{GOOD}{headline}{GOOD:#} {counts}{pauses}.\n")
+    let (headline, counts) = (advice::headline(path), advice::well(path));
+    format!("{GOOD}{headline}{GOOD:#} {counts}\n")
 }
 
 /// How many flows there are of each finding.
@@ -131,21 +134,13 @@ fn flows(report: &Report) -> String {
 /// A capture and what should be known of it.
 fn file(index: Option<usize>, capture: &Capture) -> String {
     let name = index.map_or("capture".to_owned(), |index| format!("capture {index}"));
-    let mut text = format!("{name}: {}, {} packets", capture.file, capture.packets);
+    let mut text = format!("{name}: {}, {} packets", visible(&capture.file), capture.packets);
     if let (Some(first), Some(last)) = (capture.first, capture.last) {
         let _ = write!(text, ", {first} to {last} UTC");
     }
     text.push('\n');
     for what in &capture.notes {
-        let _ = writeln!(text, "  {WARN}note{WARN:#}: {what}");
+        let _ = writeln!(text, "  {WARN}note{WARN:#}: {}", visible(what));
     }
     text
-}
-
-fn connections(count: u64) -> String {
-    if count == 1 { "1 connection".to_owned() } else { format!("{count} connections") }
-}
-
-fn requests(count: u64) -> String {
-    if count == 1 { "1 request".to_owned() } else { format!("{count} requests") }
 }

@@ -90,7 +90,7 @@ impl Trial {
         let _ = writeln!(
             text,
             "\n{BOLD}The diagnosis, from the client's capture alone:{BOLD:#}\n\n{}",
-            report::text(&self.report)
+            report::text(&self.report, report::WIDTH)
         );
         self.tell_verdict(&mut text);
         self.tell_assumptions(&mut text);

@@ -1,0 +1,127 @@
+//! The report for an issue tracker: short, in Markdown as GitHub and GitLab read it.
+//!
+//! What is not ours is escaped: it stays text, makes no link, and calls nobody by a mention.
+
+use core::fmt::Write as _;
+
+use halfopen_core::cause::Cause;
+
+use super::untrusted::visible;
+use super::{Evidence, Path, Report, advice};
+
+/// Healthy servers beyond this many are counted and not told one by one.
+const HEALTHY_TOLD_MAX: usize = 5;
+
+/// Prints a report for an issue tracker.
+pub(crate) fn markdown(report: &Report) -> String {
+    let mut text = String::new();
+    let several = report.captures.len() > 1;
+    let (healthy, troubled): (Vec<&Path>, Vec<&Path>) =
+        report.paths.iter().partition(|path| path.cause == Cause::None);
+    for path in troubled {
+        trouble(&mut text, path, several);
+    }
+    for path in healthy.iter().take(HEALTHY_TOLD_MAX) {
+        let (headline, counts) = (advice::headline(path), advice::well(path));
+        let _ = writeln!(text, "{} {}  ", escaped(&headline), escaped(&counts));
+    }
+    if let Some(more) = healthy.len().checked_sub(HEALTHY_TOLD_MAX).filter(|&more| more > 0) {
+        let _ = writeln!(text, "Nothing is wrong with {more} more servers.");
+    }
+    if report.paths.is_empty() {
+        text.push_str("There is no TCP connection in it, so there is nothing to judge.\n");
+    }
+    if !text.ends_with("\n\n") {
+        text.push('\n');
+    }
+    for (index, capture) in report.captures.iter().enumerate() {
+        let number = if several { format!(" {index}") } else { String::new() };
+        let file = code(&capture.file);
+        let _ = write!(text, "- capture{number}: {file}, {} packets", capture.packets);
+        if let (Some(first), Some(last)) = (capture.first, capture.last) {
+            let _ = write!(text, ", {first} to {last} UTC");
+        }
+        for what in &capture.notes {
+            let _ = write!(text, "; {}", escaped(what));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// A path with which something is wrong.
+fn trouble(text: &mut String, path: &Path, several: bool) {
+    let _ = writeln!(text, "### {}\n", escaped(&advice::headline(path)));
+    let mechanism = path.mechanism.map_or(String::new(), |how| format!(" ({how})"));
+    let because = escaped(&path.because);
+    let _ = writeln!(text, "| cause | {}{mechanism}: {because} |\n|---|---|", path.cause);
+    let mut row = |word: &str, what: &str| {
+        let _ = writeln!(text, "| **{word}** | {what} |");
+    };
+    row("harm", &advice::harm(path));
+    if let Some(limit) = advice::limit(path) {
+        row("limit", &limit);
+    }
+    if let Some(who) = advice::who(path.culprit) {
+        row("who", who);
+    }
+    if let Some(next) = advice::next(path) {
+        row("next", &escaped(&next));
+    }
+    if !path.evidence.is_empty() {
+        text.push_str("\n| frame | time (UTC) | what it shows |\n|--:|---|---|\n");
+    }
+    for seen in &path.evidence {
+        let Evidence { capture, frame, at, fact } = seen;
+        let number = if several { format!("{capture}:") } else { String::new() };
+        let _ = writeln!(text, "| {number}{frame} | {at} | {} |", escaped(fact));
+    }
+    text.push('\n');
+}
+
+/// Escapes text so that it stays text, in a cell of a table, too.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in visible(text).chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            // A mention tells everybody of a name, escaped or not; a word that is broken is none.
+            '@' => safe.push_str("@&#8203;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '$' => {
+                safe.push('\\');
+                safe.push(c);
+            }
+            _ => safe.push(c),
+        }
+    }
+    // Addresses of pages become links without being marked as such.
+    safe.replace("://", ":&#8203;//").replace("www.", "www&#8203;.")
+}
+
+/// Sets text as code, fenced by more backticks than it has in a row.
+fn code(text: &str) -> String {
+    let text = visible(text);
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_stays_text() {
+        assert_eq!(escaped("<img src=x>|*b*"), "&lt;img src=x&gt;\\|\\*b\\*");
+        assert_eq!(escaped("@team [a](http://b)"), "@&#8203;team \\[a\\](http:&#8203;//b)");
+    }
+
+    #[test]
+    fn code_with_backticks_in_it_is_fenced_by_more() {
+        assert_eq!(code("a``b"), "```a``b```");
+        assert_eq!(code("`"), "`` ` ``");
+    }
+}
