@@ -1,4 +1,5 @@
-//! The same capture read by this crate, by tcptrace and by tshark: how fast, and in how much memory.
+//! The same capture read by this crate, by tcptrace and by tshark: how fast, and in how much
+//! memory.
 //!
 //! Each runs by itself as a process that this one watches, one after the other; this crate's is
 //! this very program, called again with the capture's name. The capture is written anew from a

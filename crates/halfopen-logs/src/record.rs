@@ -26,7 +26,8 @@ pub enum What {
     Balanced(Box<Balanced>),
     /// A balancer's connection log: one connection that was opened to it.
     Accepted(Accepted),
-    /// A table of sockets was taken; its rows follow. How well its time is known holds for them too.
+    /// A table of sockets was taken; its rows follow. How well its time is known holds for
+    /// them too.
     Snapshot(Dating),
     /// One row of a table of sockets.
     Socket(Socket),
@@ -211,7 +212,8 @@ pub struct Socket {
     pub last: Option<Last>,
     /// Bytes sent and received over the connection's life, if the table has them.
     pub bytes: Option<(u64, u64)>,
-    /// Segments sent again over the connection's life, if the table has them (`retrans` of `ss -i`).
+    /// Segments sent again over the connection's life, if the table has them (`retrans` of
+    /// `ss -i`).
     pub retransmitted: Option<u64>,
     /// The program that it belongs to, as the table names it: `java`.
     pub process: Option<Box<str>>,

@@ -23,8 +23,8 @@ pub struct Stamp {
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-/// Names of zones that mean one thing, with their hours from UTC: RFC 5322 section 4.3, and those of
-/// the time zone database that no other zone shares.
+/// Names of zones that mean one thing, with their hours from UTC: RFC 5322 section 4.3, and those
+/// of the time zone database that no other zone shares.
 const ZONES: [(&str, i64); 15] = [
     ("UTC", 0),
     ("GMT", 0),
@@ -76,8 +76,8 @@ pub fn leading(text: &str) -> Option<(Stamp, &str)> {
     found.map(|(stamp, rest)| (stamp, rest.strip_prefix(']').unwrap_or(rest)))
 }
 
-/// Seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by their number of
-/// digits: ten digits of seconds are the years 2001 to 2286.
+/// Seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by their number
+/// of digits: ten digits of seconds are the years 2001 to 2286.
 fn epoch(text: &str) -> Option<(Stamp, &str)> {
     let (whole, rest) = digits(text);
     let nanos_each = match whole.len() {

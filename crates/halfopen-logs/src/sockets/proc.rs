@@ -22,7 +22,8 @@ const STATES: [&str; 12] = [
     "CLOSING",
     "NEW_SYN_RECV",
 ];
-/// Times are in hundredths of a second toward user space (`USER_HZ`), whatever the kernel's own tick.
+/// Times are in hundredths of a second toward user space (`USER_HZ`), whatever the kernel's own
+/// tick.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Tells whether a word is the number that a row begins with: `12:`.

@@ -94,7 +94,7 @@ fn a_time_serves_one_table_only() {
 fn each_program_is_recognised() {
     let netstat = "Active Internet connections (w/o servers)\n\
                    Proto Recv-Q Send-Q Local Address           Foreign Address         State\n\
-                   tcp        0      0 10.0.0.1:52341          10.0.0.2:443            ESTABLISHED\n\
+                   tcp        0      0 10.0.0.1:52341          10.0.0.2:443           ESTABLISHED\n\
                    Active UNIX domain sockets (w/o servers)\n\
                    Proto RefCnt Flags       Type       State         I-Node   Path\n\
                    unix  2      [ ]         DGRAM                    12345    /run/x\n";
