@@ -15,9 +15,9 @@ use crate::timeline::{
 use crate::tracker::PAUSE_MIN;
 
 /// So many sendings without any answer are no accident: at 5 % loss one flow in eight thousand.
-const SENDS_MIN: u16 = 3;
+pub(crate) const SENDS_MIN: u16 = 3;
 /// And they must have had this long to be answered.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 /// The server was reachable if it accepted another connection this soon after a flow's last try.
 const REACHED_WITHIN: Duration = Duration::from_mins(1);
 /// Below this round trip a shorter delay says nothing about who answered.
@@ -59,7 +59,7 @@ pub(crate) enum Death {
 impl Case<'_> {
     /// Returns how the flow died, if it ever lived and did.
     pub(crate) fn death(&self) -> Option<Death> {
-        if !self.timeline.established {
+        if !self.timeline.established || self.blocked().is_some() {
             return None;
         }
         if let Some(reset) = self.timeline.reset() {
@@ -98,6 +98,9 @@ impl Case<'_> {
     /// Tells who sent a reset, from its time to live and its delay against the same end's other
     /// packets.
     pub(crate) fn origin_of_reset(&self, reset: &Reset) -> Origin {
+        if self.ending().reset_text.as_deref().is_some_and(is_of_a_box) {
+            return Origin::Hop("its sender names itself".to_owned());
+        }
         let origin = self.origin(reset.from, reset.ttl);
         let Origin::End(mut reason) = origin else { return origin };
         let half = self.timeline.half(reset.from);
@@ -161,8 +164,7 @@ impl Case<'_> {
 
     /// Returns the FIN of the server, if the server itself sent it.
     pub(crate) fn own_server_fin(&self) -> Option<Fin> {
-        let fin = self.timeline.server_fin().filter(|_| self.timeline.established);
-        fin.filter(|_| self.forged_fin().is_none())
+        self.server_fin().filter(|_| self.forged_fin().is_none())
     }
 
     /// Returns the FIN that a box sent in the server's name, and what shows that.
@@ -170,7 +172,7 @@ impl Case<'_> {
     /// A FIN is the normal way to end, so its time to live must be one that no packet of the
     /// server had on any connection.
     pub(crate) fn forged_fin(&self) -> Option<(Fin, String)> {
-        let fin = self.timeline.server_fin().filter(|_| self.timeline.established)?;
+        let fin = self.server_fin()?;
         let idle = fin.mark.at().saturating_since(fin.before.at());
         let seen_elsewhere = self.route.ttls.contains(&fin.ttl);
         if idle < PAUSE_MIN || seen_elsewhere {
@@ -180,6 +182,11 @@ impl Case<'_> {
             Origin::Hop(reason) => Some((fin, reason)),
             Origin::End(_) | Origin::Unknown => None,
         }
+    }
+
+    fn server_fin(&self) -> Option<Fin> {
+        let fin = self.timeline.server_fin().filter(|_| self.timeline.established)?;
+        self.blocked().is_none().then_some(fin)
     }
 
     /// Returns the request that got no response, given that the flow lived and is dead.
@@ -207,8 +214,8 @@ impl Case<'_> {
         self.timeline.worked
     }
 
-    pub(crate) fn ending(&self) -> Ending {
-        self.timeline.ending.as_deref().copied().unwrap_or_default()
+    pub(crate) fn ending(&self) -> &Ending {
+        self.timeline.ending.as_deref().unwrap_or(&Ending::NONE)
     }
 
     /// Puts a verdict together.
@@ -230,8 +237,10 @@ impl Case<'_> {
             | Finding::CloseRace
             | Finding::UsedAfterClose
             | Finding::LostState
+            | Finding::LargeLost
             | Finding::PeerAbort
             | Finding::PeerClose
+            | Finding::LeftHalfClosed
             | Finding::ClientGaveUp
             | Finding::Refused
             | Finding::Unreachable
@@ -241,9 +250,22 @@ impl Case<'_> {
             let fact = "this request goes out again on another connection within a second";
             evidence.push(evidence_at(request.first, fact));
         }
+        if let (Some(text), Some(reset)) = (&self.ending().reset_text, self.timeline.reset())
+            && finding != Finding::Healthy
+        {
+            evidence.push(evidence_at(reset.mark, format!("the reset says \"{text}\"")));
+        }
         let flow = FlowKey::tcp(self.timeline.client.address(), self.route.server.address());
         Verdict { flow, finding, mechanism, idle, harm, culprit, evidence }
     }
+}
+
+/// Tells whether a reset says that a box sent it of its own accord.
+///
+/// F5 BIG-IP writes the reason into its resets if `tm.rstcause.pkt` is set, and also says when it
+/// only passes on what the far end sent (F5 K13223).
+fn is_of_a_box(text: &str) -> bool {
+    text.starts_with("BIG-IP: ") && !text.contains("RST from remote system")
 }
 
 /// Returns evidence.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use halfopen_core::time::{Duration, Instant};
 
 use crate::content::Content;
-use crate::timeline::{End, Mark};
+use crate::timeline::{Crowd, End, Mark, Sender};
 
 /// More pauses than this are not kept; the longest stay, since they bound the limit.
 const SURVIVALS_MAX: usize = 1024;
@@ -47,6 +47,12 @@ pub(crate) struct Route {
     /// Segments, and how many of them were sent again.
     pub(crate) segments: u64,
     pub(crate) retransmissions: u64,
+    /// Connections that are open, and how many of these the server has not yet answered.
+    open: Crowd,
+    /// The most connections that were open when the server accepted one more.
+    pub(crate) admitted_at: u32,
+    /// The largest payload of client and server that the other end has acknowledged.
+    largest_answered: [u16; 2],
     /// Pauses after which a flow still worked, by their length.
     pub(crate) survived: BTreeMap<Duration, Witness>,
     /// The longest time without data after which the server still answered a request.
@@ -76,6 +82,9 @@ impl Route {
             requests: 0,
             segments: 0,
             retransmissions: 0,
+            open: Crowd { open: 0, unserved: 0 },
+            admitted_at: 0,
+            largest_answered: [0; 2],
             survived: BTreeMap::new(),
             kept_open: None,
             closings: Vec::new(),
@@ -88,6 +97,39 @@ impl Route {
             fresh: Vec::new(),
             fresh_max: 0,
         }
+    }
+
+    /// Takes note of one more connection that is open.
+    pub(crate) fn admit(&mut self) {
+        self.admitted_at = self.admitted_at.max(self.open.open);
+        self.open.open += 1;
+        self.open.unserved += 1;
+    }
+
+    /// Takes note that a connection got its first response.
+    pub(crate) fn serve(&mut self) {
+        self.open.unserved = self.open.unserved.saturating_sub(1);
+    }
+
+    /// Takes note that a connection is open no more; `served` if it ever got a response.
+    pub(crate) fn leave(&mut self, served: bool) {
+        self.open.open = self.open.open.saturating_sub(1);
+        if !served {
+            self.serve();
+        }
+    }
+
+    pub(crate) const fn crowd(&self) -> Crowd {
+        self.open
+    }
+
+    pub(crate) fn largest_answered(&self, sender: Sender) -> u16 {
+        self.largest_answered[sender as usize]
+    }
+
+    pub(crate) fn record_answered(&mut self, sender: Sender, largest: u16) {
+        let known = &mut self.largest_answered[sender as usize];
+        *known = (*known).max(largest);
     }
 
     pub(crate) fn record_survival(&mut self, witness: Witness) {

@@ -5,6 +5,7 @@ mod close_race;
 mod fin_at_expiry;
 mod forgotten_in_flight;
 mod inconclusive;
+mod large_lost;
 mod late_close;
 mod lost_state;
 mod peer_abort;
@@ -39,6 +40,7 @@ pub const RULES: &[Rule] = &[
     Rule { id: "fin-at-expiry", judge: fin_at_expiry::judge },
     Rule { id: "forgotten-in-flight", judge: forgotten_in_flight::judge },
     Rule { id: "lost-state", judge: lost_state::judge },
+    Rule { id: "large-lost", judge: large_lost::judge },
     Rule { id: "close-race", judge: close_race::judge },
     Rule { id: "used-after-close", judge: used_after_close::judge },
     Rule { id: "peer-close", judge: peer_close::judge },

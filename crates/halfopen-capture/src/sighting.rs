@@ -82,6 +82,11 @@ impl<'a> Sighting<'a> {
         self.tcp.seq + self.seq_len()
     }
 
+    /// Returns how many bytes must get through at once: none if a router may cut the packet up.
+    pub(crate) fn len_at_once(&self) -> u16 {
+        if self.view.dont_fragment() { u16::try_from(self.len).unwrap_or(u16::MAX) } else { 0 }
+    }
+
     pub(crate) fn seq_len(&self) -> u32 {
         self.tcp.seq_len(self.len as usize)
     }

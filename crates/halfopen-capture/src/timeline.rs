@@ -287,14 +287,65 @@ pub(crate) struct Fin {
     pub(crate) crossed: bool,
 }
 
-/// How a flow ends. Flows that go on have none, so it is boxed.
-#[derive(Clone, Copy, Debug, Default)]
+/// Bytes that are missing in front of some that came later.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hole {
+    pub(crate) from: Sender,
+    /// The first byte that is missing.
+    pub(crate) start: Seq,
+    pub(crate) missing: u32,
+    /// The packet that came instead, and how many bytes it carried.
+    pub(crate) later: Mark,
+    pub(crate) later_len: u32,
+}
+
+/// What was open on the path when a connection could not be opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crowd {
+    pub(crate) open: u32,
+    /// Of these, how many the server had accepted and not yet answered.
+    pub(crate) unserved: u32,
+}
+
+/// How a flow ends, and what else befalls few. Flows that go on well have none, so it is boxed.
+#[derive(Clone, Debug)]
 pub(crate) struct Ending {
     pub(crate) client_fin: Option<Fin>,
     pub(crate) server_fin: Option<Fin>,
     pub(crate) reset: Option<Reset>,
+    /// What the reset says of itself (RFC 9293 section 3.5.3).
+    pub(crate) reset_text: Option<Box<str>>,
     /// An ICMP error said that the server cannot be reached.
     pub(crate) unreachable: Option<Mark>,
+    /// An ICMP error said that a packet is too big, and what would not be.
+    pub(crate) too_big: Option<(Mark, u32)>,
+    /// The latest packet that acknowledged nothing of what had just been sent.
+    pub(crate) unmoved: Option<Mark>,
+    /// What had been sent in vain when the other end said something else.
+    pub(crate) stuck: Option<Series>,
+    pub(crate) hole: Option<Hole>,
+    pub(crate) crowd: Option<Crowd>,
+}
+
+impl Ending {
+    pub(crate) const NONE: Self = Self {
+        client_fin: None,
+        server_fin: None,
+        reset: None,
+        reset_text: None,
+        unreachable: None,
+        too_big: None,
+        unmoved: None,
+        stuck: None,
+        hole: None,
+        crowd: None,
+    };
+}
+
+impl Default for Ending {
+    fn default() -> Self {
+        Self::NONE
+    }
 }
 
 /// One flow as it was seen.
@@ -358,6 +409,15 @@ impl Timeline {
 
     pub(crate) fn client_fin(&self) -> Option<Fin> {
         self.ending.as_ref()?.client_fin
+    }
+
+    /// Tells whether the connection was opened and no end has ended it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.established
+            && self.ending.as_deref().is_none_or(|ending| {
+                ending.reset.is_none()
+                    && (ending.client_fin.is_none() || ending.server_fin.is_none())
+            })
     }
 
     pub(crate) fn half_closed(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod forget;
 mod observe;
+mod remarks;
 mod twins;
 
 use std::collections::BTreeMap;
@@ -155,9 +156,10 @@ impl Tracker {
     }
 
     fn take_icmp(&mut self, view: View<'_>, mark: Mark) {
-        let unreachable = view.icmp().is_some_and(|icmp| icmp.is_unreachable());
-        let Some(quoted) = view.quoted().filter(|_| unreachable).and_then(|view| view.flow())
-        else {
+        let Some(icmp) = view.icmp() else { return };
+        let (unreachable, next_mtu) = (icmp.is_unreachable(), icmp.next_mtu());
+        let telling = unreachable || next_mtu.is_some();
+        let Some(quoted) = view.quoted().filter(|_| telling).and_then(|view| view.flow()) else {
             return;
         };
         let FlowKey { protocol, initiator, responder } = quoted;
@@ -165,7 +167,10 @@ impl Tracker {
             && let Some(index) = self.find(End::new(initiator), End::new(responder))
         {
             let ending = self.timelines[index as usize].ending.get_or_insert_default();
-            ending.unreachable.get_or_insert(mark);
+            match next_mtu {
+                Some(mtu) => ending.too_big.get_or_insert((mark, mtu)).0,
+                None => *ending.unreachable.get_or_insert(mark),
+            };
         }
     }
 
@@ -183,6 +188,10 @@ impl Tracker {
         let timeline = Timeline::open(client, path, seen);
         if let Some(old) = old {
             self.unlink(old);
+            let Timeline { path, worked, .. } = self.timelines[old as usize];
+            if self.timelines[old as usize].is_open() {
+                self.routes[path as usize].leave(worked);
+            }
         }
         let index = self.place(timeline)?;
         self.link(index);
@@ -191,6 +200,9 @@ impl Tracker {
             self.timelines[index as usize].twin = true;
         } else {
             self.routes[path as usize].connections += 1;
+        }
+        if self.timelines[index as usize].established {
+            self.routes[path as usize].admit();
         }
         Some(index)
     }

@@ -52,12 +52,20 @@ words! {
         CloseRace = "close-race",
         /// A box forgot flows for another reason than idleness.
         StateLoss = "state-loss",
+        /// Full-size packets vanish on the path, and smaller ones pass.
+        MtuBlackHole = "mtu-black-hole",
+        /// The far end went down and came up again.
+        ServerRestart = "server-restart",
         /// The far end reset an idle connection.
         PeerAbort = "peer-abort",
         /// The far end closed, outside any timer's pattern.
         PeerClose = "peer-close",
+        /// The client does not close what the far end has closed.
+        HalfClosedLeak = "half-closed-leak",
         /// Packets were lost.
         PacketLoss = "packet-loss",
+        /// No more connections can be opened while so many are open.
+        PortExhaustion = "port-exhaustion",
         /// The far end refused the connection.
         Refused = "refused",
         /// Nothing answered.
@@ -133,10 +141,14 @@ words! {
         UsedAfterClose = "used-after-close",
         /// A box reset or swallowed it although it had not paused.
         LostState = "lost-state",
+        /// Its large segments never got through, and small ones did.
+        LargeLost = "large-lost",
         /// The far end reset it.
         PeerAbort = "peer-abort",
         /// The far end closed it without answering the request that it had taken.
         PeerClose = "peer-close",
+        /// The far end closed it, and the client never did.
+        LeftHalfClosed = "left-half-closed",
         /// The client gave up a request that the far end had taken.
         ClientGaveUp = "client-gave-up",
         /// The far end refused the connection.

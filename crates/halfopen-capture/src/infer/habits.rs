@@ -44,7 +44,7 @@ impl Habits {
     /// Returns what a verdict says about its path.
     pub(crate) fn cause_of(&self, verdict: &Verdict) -> Cause {
         match verdict.finding {
-            Finding::Healthy => Cause::None,
+            Finding::Healthy | Finding::LeftHalfClosed => Cause::None,
             Finding::ResetOnReuse if self.reset_was_lost(verdict) => Cause::PeerAbort,
             Finding::ResetOnReuse
             | Finding::SilentDrop
@@ -62,6 +62,7 @@ impl Habits {
             | Finding::FinAtExpiry
             | Finding::LateClose => Cause::IdleExpiry,
             Finding::LostState => Cause::StateLoss,
+            Finding::LargeLost => Cause::MtuBlackHole,
             Finding::CloseRace | Finding::UsedAfterClose => Cause::CloseRace,
             Finding::PeerAbort => Cause::PeerAbort,
             Finding::PeerClose => Cause::PeerClose,

@@ -17,6 +17,11 @@ pub(super) fn because(report: &PathReport, telling: &Verdict, count: usize) -> S
              forgot the connection meanwhile"
         ),
         (Cause::StateLoss, _) => state_loss(report, telling, &flows),
+        (Cause::MtuBlackHole, _) => format!(
+            "{flows} got stuck on segments that are larger than any that got through, while \
+             smaller ones pass: the path drops what is too big for it, and the sender does not \
+             learn of it"
+        ),
         (Cause::CloseRace, Finding::UsedAfterClose) => format!(
             "the client sent a request on a connection that the server had closed {idle} before"
         ),

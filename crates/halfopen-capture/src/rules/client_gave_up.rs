@@ -10,6 +10,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     let request = case.lost_request().filter(|request| request.state == Awaiting::Abandoned)?;
     let ending = case.ending();
     if case.death().is_some()
+        || case.blocked().is_some()
         || ending.server_fin.is_some_and(|fin| fin.mark.at() < request.first.at())
     {
         return None;

@@ -1,9 +1,12 @@
 mod endings;
+mod sizes;
+mod texts;
 
-use halfopen_core::cause::{Culprit, Finding, Harm};
+use halfopen_core::cause::{Cause, Culprit, Finding, Harm};
 use halfopen_core::seq::Seq;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_core::verdict::Verdict;
+use halfopen_core::wire::View;
 use halfopen_core::wire::tcp::{Flags, Segment};
 
 use crate::tracker::{Limits, Tracker};

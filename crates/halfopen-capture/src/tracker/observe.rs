@@ -54,7 +54,7 @@ impl Timeline {
             return Observed::default();
         }
         let carries = seen.carries(self.half(from));
-        self.forget_reset_if_outlived(from, seen);
+        self.forget_reset_if_outlived(from, seen, route);
         self.take_pause(from, seen, carries, route);
         let repeats = if seen.is(Flags::RST) {
             self.take_reset(index, from, seen, route)
@@ -124,11 +124,15 @@ impl Timeline {
             if carries == Carries::Syn && !self.established {
                 route.record_opening(seen.mark);
             }
-            self.established = true;
+            if !self.established {
+                self.established = true;
+                route.admit();
+            }
         }
         self.count_retransmission(from, seen, carries, route);
         let fresh = !self.half(from).has_seen(seen.tcp.seq, seen.seq_len());
-        self.take_series(from, seen, carries);
+        self.remark(from, seen, carries, fresh, route);
+        self.take_series(from, seen, carries, route);
         let mut repeats = None;
         if seen.len > 0 && fresh && carries != Carries::Probe {
             repeats = self.take_data(index, from, seen, route);
@@ -160,10 +164,16 @@ impl Timeline {
     }
 
     /// Keeps the series of packets that the other end has not answered.
-    fn take_series(&mut self, from: Sender, seen: &Sighting<'_>, carries: Carries) {
+    fn take_series(
+        &mut self,
+        from: Sender,
+        seen: &Sighting<'_>,
+        carries: Carries,
+        route: &mut Route,
+    ) {
         let mark = seen.mark;
         let again = self.half(from).has_seen(seen.tcp.seq, seen.seq_len());
-        let largest = u16::try_from(seen.len).unwrap_or(u16::MAX);
+        let largest = seen.len_at_once();
         match &mut self.series {
             Some(series) if series.from == from => {
                 if series.seq == seen.tcp.seq && series.carries == carries {
@@ -185,9 +195,13 @@ impl Timeline {
             }
             Some(series) => {
                 let (asker, largest) = (series.from, series.largest);
+                let taken = !seen.tcp.ack.before(series.seq + u32::from(largest));
                 self.series = None;
-                let half = self.half_mut(asker);
-                half.largest_answered = half.largest_answered.max(largest);
+                if taken {
+                    let half = self.half_mut(asker);
+                    half.largest_answered = half.largest_answered.max(largest);
+                    route.record_answered(asker, largest);
+                }
             }
             None => {}
         }
@@ -245,6 +259,9 @@ impl Timeline {
         let began = request.began(self.worked);
         let Request { first: after, content, quiet_since: before, .. } = *request;
         let idle = after.at().saturating_since(before.at());
+        if !self.worked && self.is_open() {
+            route.serve();
+        }
         self.worked = true;
         route.record_kept_open(Witness { idle, before, after });
         route.repetition(index, content, began)
@@ -293,19 +310,22 @@ impl Timeline {
         let crossed = waiting.is_some_and(|request| seen.tcp.ack.before(request.end));
         let fin = Fin { mark: seen.mark, ttl: seen.ttl, before: self.last, crossed };
         let (before, idle) = (self.data_at, seen.mark.at().saturating_since(self.data_at.at()));
-        let closed_before = self.half_closed();
+        let (closed_before, was_open) = (self.half_closed(), self.is_open());
         let ending = self.ending.get_or_insert_default();
         match from {
-            Sender::Client => {
-                ending.client_fin.get_or_insert(fin);
-                self.leave_request(index, seen.mark, route)
-            }
+            Sender::Client => ending.client_fin.get_or_insert(fin),
+            Sender::Server => ending.server_fin.get_or_insert(fin),
+        };
+        if was_open && !self.is_open() {
+            route.leave(self.worked);
+        }
+        match from {
+            Sender::Client => self.leave_request(index, seen.mark, route),
             Sender::Server => {
                 if !closed_before && waiting.is_none() {
                     let after = seen.mark;
                     route.record_closing(Witness { idle, before, after });
                 }
-                ending.server_fin.get_or_insert(fin);
                 self.take_unseen_response(seen);
                 self.lose_request(index, Awaiting::Lost, seen.mark, route)
             }
@@ -337,6 +357,7 @@ impl Timeline {
             before: self.last,
             in_flight: self.request.is_some_and(|r| r.state == Awaiting::Response),
         };
+        self.remark_on_reset(seen, route);
         self.ending.get_or_insert_default().reset.get_or_insert(reset);
         match from {
             Sender::Client => self.leave_request(index, seen.mark, route),
@@ -390,13 +411,17 @@ impl Timeline {
     }
 
     /// A reset that the connection outlives was out of its window, or not its own.
-    fn forget_reset_if_outlived(&mut self, from: Sender, seen: &Sighting<'_>) {
+    fn forget_reset_if_outlived(&mut self, from: Sender, seen: &Sighting<'_>, route: &mut Route) {
         let Some(reset) = self.reset().filter(|reset| reset.from == from) else { return };
         let later = seen.mark.at().saturating_since(reset.mark.at()) > OUTLIVED;
         let moves = seen.len > 0 || self.half(from).acked().is_some_and(|a| seen.tcp.ack.after(a));
         if later && moves && !seen.is(Flags::RST) {
             if let Some(ending) = self.ending.as_deref_mut() {
                 ending.reset = None;
+                ending.reset_text = None;
+            }
+            if self.is_open() {
+                route.admit();
             }
             if let Some(request) = self.request.as_mut().filter(|r| r.state == Awaiting::Lost) {
                 request.state = Awaiting::Response;

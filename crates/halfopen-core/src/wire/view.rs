@@ -158,6 +158,14 @@ impl<'a> View<'a> {
         (!self.layout.v6).then(|| self.u16_at(4))
     }
 
+    /// Tells whether no router may cut the packet up: the DF bit (RFC 791 section 3.1), or IPv6
+    /// (RFC 8200 section 4.5).
+    #[inline]
+    #[must_use]
+    pub const fn dont_fragment(&self) -> bool {
+        self.layout.v6 || self.bytes[6] & 0x40 != 0
+    }
+
     /// Returns the protocol.
     #[inline]
     #[must_use]

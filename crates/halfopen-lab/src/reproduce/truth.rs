@@ -233,10 +233,17 @@ const fn mechanism(reaction: Reaction) -> Option<Mechanism> {
 
 const fn culprit(cause: Cause) -> Option<Culprit> {
     match cause {
-        Cause::IdleExpiry | Cause::IdleExpiryInFlight | Cause::StateLoss => Some(Culprit::Hop),
-        Cause::CloseRace | Cause::PeerAbort | Cause::PeerClose | Cause::Refused => {
-            Some(Culprit::Peer)
-        }
+        Cause::IdleExpiry
+        | Cause::IdleExpiryInFlight
+        | Cause::StateLoss
+        | Cause::MtuBlackHole
+        | Cause::PortExhaustion => Some(Culprit::Hop),
+        Cause::CloseRace
+        | Cause::ServerRestart
+        | Cause::PeerAbort
+        | Cause::PeerClose
+        | Cause::Refused => Some(Culprit::Peer),
+        Cause::HalfClosedLeak => Some(Culprit::Client),
         Cause::None | Cause::PacketLoss | Cause::Unreachable | Cause::Inconclusive => None,
     }
 }

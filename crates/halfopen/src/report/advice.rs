@@ -36,9 +36,22 @@ pub(super) fn headline(path: &Path) -> String {
         Cause::StateLoss => format!(
             "A box on the path to {server} lost its memory of connections, and not by a timer."
         ),
+        Cause::MtuBlackHole => {
+            format!("Large packets between the client and {server} vanish on the path.")
+        }
+        Cause::ServerRestart => format!("{server} went down and came up again."),
         Cause::PeerAbort => format!("{server} itself resets connections."),
         Cause::PeerClose => format!("{server} closes connections, and not by a timer."),
+        Cause::HalfClosedLeak => {
+            format!("The client does not close connections that {server} has closed.")
+        }
         Cause::PacketLoss => format!("Packets between the client and {server} are lost."),
+        Cause::PortExhaustion if path.culprit == Culprit::Hop => {
+            format!("A box on the path to {server} has no room for more connections.")
+        }
+        Cause::PortExhaustion => {
+            format!("No more connections to {server} can be opened while so many are open.")
+        }
         Cause::Refused => format!("{server} refuses connections."),
         Cause::Unreachable => format!("Nothing answers at {server}."),
         Cause::Inconclusive if path.culprit == Culprit::Client => {
@@ -134,12 +147,31 @@ pub(super) fn next(path: &Path) -> Option<String> {
         Cause::StateLoss => "look for a restart, a failover or a full table of a box on the path \
                              at the times below"
             .to_owned(),
+        Cause::MtuBlackHole => {
+            "let ICMP \"fragmentation needed\" and \"packet too big\" through, or \
+                                lower the MTU of the client's interface, or the MSS at the box \
+                                between, or let the sender probe (Linux: net.ipv4.tcp_mtu_probing)"
+                .to_owned()
+        }
+        Cause::ServerRestart => "let the server finish what it has before it stops, and let the \
+                                 client open a connection again after a moment when none can be \
+                                 opened"
+            .to_owned(),
         Cause::PeerAbort | Cause::PeerClose => {
             "look into the server's log at the times below: a restart, a deployment, a limit"
                 .to_owned()
         }
+        Cause::HalfClosedLeak => {
+            "look for the place in the client where a response or a connection \
+                                  is not closed; nothing else ends CLOSE_WAIT"
+                .to_owned()
+        }
         Cause::PacketLoss => "look for a link that is full or faulty: capture at both ends, and \
                               see which packets arrive"
+            .to_owned(),
+        Cause::PortExhaustion => "use fewer connections and use them again, give the gateway more \
+                                  addresses, or spread the requests over more of the server's \
+                                  addresses"
             .to_owned(),
         Cause::Refused => "see whether the server listens on this port".to_owned(),
         Cause::Unreachable => {
