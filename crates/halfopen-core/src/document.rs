@@ -2,6 +2,7 @@
 //!
 //! This module reads texts, not files: the caller hands the text in and knows where it came from.
 
+mod or_never;
 pub(crate) mod quantity;
 
 use core::error::Error;
@@ -9,6 +10,8 @@ use core::fmt;
 use core::ops::Range;
 
 use serde::de::DeserializeOwned;
+
+pub(crate) use or_never::OrNever;
 
 /// Pairs the names of documents that ship, which must stand in order, with their texts.
 macro_rules! shipped {

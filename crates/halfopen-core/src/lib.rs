@@ -24,6 +24,7 @@ pub mod profile;
 pub mod rng;
 pub mod scenario;
 pub mod seq;
+pub mod server;
 pub mod tap;
 pub mod tcp;
 pub mod time;

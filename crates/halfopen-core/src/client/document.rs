@@ -1,17 +1,15 @@
 //! How a client's file is written: every value states its source, and a key that is not here is an
 //! error.
 
-use core::fmt;
-use core::marker::PhantomData;
 use std::collections::BTreeMap;
 
-use serde::de::{Error, IntoDeserializer as _, MapAccess, Visitor, value::MapAccessDeserializer};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::{
     Behaviour, Confidence, Cure, Ending, Hint, Limits, Measured, Notice, Order, Outcome, Resend,
     Retry, Timeouts,
 };
+use crate::document::OrNever;
 use crate::document::quantity::Humane;
 use crate::fact::{Page, Stated};
 use crate::tcp::Keepalive;
@@ -28,15 +26,15 @@ pub(super) struct Document {
     pub(super) versions: Stated<String>,
     pub(super) user_agent: Option<Stated<String>>,
     reuse: Stated<bool>,
-    idle_max: Stated<OrNone<Humane>>,
+    idle_max: Stated<OrNever<Humane>>,
     hint: Stated<Hint>,
-    lifetime: Stated<OrNone<Humane>>,
+    lifetime: Stated<OrNever<Humane>>,
     order: Stated<Order>,
     notice: Stated<Notice>,
     limits: LimitRules,
     timeouts: TimeoutRules,
-    keepalive: Stated<OrNone<Keepalive>>,
-    user_timeout: Stated<OrNone<Humane>>,
+    keepalive: Stated<OrNever<Keepalive>>,
+    user_timeout: Stated<OrNever<Humane>>,
     retry: RetryRules,
     #[serde(default)]
     before: BTreeMap<String, Earlier>,
@@ -55,24 +53,24 @@ pub(super) struct Document {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct LimitRules {
-    per_host: Stated<OrNone<u32>>,
-    total: Stated<OrNone<u32>>,
-    idle_per_host: Stated<OrNone<u32>>,
-    idle_total: Stated<OrNone<u32>>,
+    per_host: Stated<OrNever<u32>>,
+    total: Stated<OrNever<u32>>,
+    idle_per_host: Stated<OrNever<u32>>,
+    idle_total: Stated<OrNever<u32>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct TimeoutRules {
-    connect: Stated<OrNone<Humane>>,
-    read: Stated<OrNone<Humane>>,
-    lease: Stated<OrNone<Humane>>,
+    connect: Stated<OrNever<Humane>>,
+    read: Stated<OrNever<Humane>>,
+    lease: Stated<OrNever<Humane>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RetryRules {
-    attempts: Stated<OrNone<u32>>,
+    attempts: Stated<OrNever<u32>>,
     reused_only: Stated<bool>,
     written: Stated<Resend>,
     heeds_key: Stated<bool>,
@@ -83,10 +81,10 @@ struct RetryRules {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Earlier {
     reuse: Option<Stated<bool>>,
-    idle_max: Option<Stated<OrNone<Humane>>>,
+    idle_max: Option<Stated<OrNever<Humane>>>,
     hint: Option<Stated<Hint>>,
     notice: Option<Stated<Notice>>,
-    keepalive: Option<Stated<OrNone<Keepalive>>>,
+    keepalive: Option<Stated<OrNever<Keepalive>>>,
 }
 
 /// A [`Stated`] that carries a snippet and must name its setting.
@@ -124,10 +122,6 @@ struct ByMethod {
     get: Outcome,
     post: Outcome,
 }
-
-/// A quantity, or `"never"` for a time or `"any"` for a number that has no end.
-#[derive(Clone, Copy, Debug)]
-struct OrNone<T>(Option<T>);
 
 impl Document {
     pub(super) fn behaviour(&self) -> Behaviour {
@@ -202,37 +196,6 @@ impl Earlier {
     }
 }
 
-fn time(stated: &Stated<OrNone<Humane>>) -> Option<Duration> {
+fn time(stated: &Stated<OrNever<Humane>>) -> Option<Duration> {
     stated.value.0.map(|humane| humane.0)
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrNone<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(OrNoneValue(PhantomData)).map(Self)
-    }
-}
-
-struct OrNoneValue<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for OrNoneValue<T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a quantity, \"never\" or \"any\"")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Option<T>, E> {
-        match text {
-            "never" | "any" => Ok(None),
-            text => T::deserialize(text.into_deserializer()).map(Some),
-        }
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Option<T>, E> {
-        T::deserialize(number.into_deserializer()).map(Some)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
-    }
 }
