@@ -8,6 +8,7 @@
 //! makes no sense is counted and passed over. Time is the line's time; nothing reads a clock.
 
 pub mod alb;
+pub mod flows;
 pub mod lines;
 pub mod reader;
 pub mod record;

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use halfopen_core::time::Instant;
 
 use crate::alb;
+use crate::flows;
 use crate::lines::Lines;
 use crate::record::Record;
 use crate::sockets;
@@ -29,28 +30,8 @@ pub struct Form {
 pub type ReadLines = fn(Lines<&mut dyn Read>, &mut dyn FnMut(Record)) -> Summary;
 
 /// All forms, the more particular first: the first that recognises a source reads it.
-pub const FORMS: &[Form] = &[
-    alb::ACCESS,
-    alb::CONNECTION,
-    Form {
-        name: "proc-net-tcp",
-        title: "table of sockets, /proc/net/tcp",
-        recognises: sockets::is_proc,
-        read: sockets::read,
-    },
-    Form {
-        name: "ss",
-        title: "table of sockets, ss",
-        recognises: sockets::is_ss,
-        read: sockets::read,
-    },
-    Form {
-        name: "netstat",
-        title: "table of sockets, netstat",
-        recognises: sockets::is_netstat,
-        read: sockets::read,
-    },
-];
+pub const FORMS: &[Form] =
+    &[alb::ACCESS, alb::CONNECTION, flows::FLOWS, sockets::PROC, sockets::SS, sockets::NETSTAT];
 
 /// Returns the form of a source that starts with `head`.
 #[must_use]

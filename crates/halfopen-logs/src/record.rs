@@ -33,6 +33,8 @@ pub enum What {
     Socket(Socket),
     /// A flow log's record of one flow, one way, over an interval.
     Traffic(Traffic),
+    /// A flow log says why it has no flow for an interval.
+    Blank(Blank),
     /// One data point of a metric.
     Point(Point),
 }
@@ -219,13 +221,13 @@ pub struct Socket {
     pub process: Option<Box<str>>,
 }
 
-/// How well the time of a table of sockets is known.
+/// How well the time of a table of sockets, or of a count, is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dating {
-    /// It stands beside the table.
+    /// It stands beside it.
     Stated,
-    /// It does not stand there. The record's time is when the source was last written: the table is
-    /// no later than that, and may be earlier.
+    /// It does not stand there. The record's time is when the source was last written: it is no
+    /// later than that, and may be earlier.
     Before,
     /// Nothing is known of it. The record's time is the epoch and means nothing.
     Unknown,
@@ -298,15 +300,20 @@ pub enum Timer {
     Other,
 }
 
-/// A flow log's record: one flow, one way.
+/// A flow log's record: one flow, one way. A number that the log has no field for is zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
     /// The interval's end; the record's time is its start.
     pub until: Instant,
-    /// Who sent.
+    /// Who sent, as the interface saw it.
     pub source: (IpAddr, u16),
-    /// To whom.
+    /// To whom, as the interface saw it.
     pub destination: (IpAddr, u16),
+    /// Who sent before any box on the way to the interface put its own address in that place
+    /// (`pkt-srcaddr`): behind a NAT gateway, the instance.
+    pub packet_source: Option<IpAddr>,
+    /// To whom in the end (`pkt-dstaddr`).
+    pub packet_destination: Option<IpAddr>,
     /// The protocol's number (IANA): 6 is TCP.
     pub protocol: u8,
     /// Packets in the interval.
@@ -316,8 +323,24 @@ pub struct Traffic {
     /// The TCP flags of all its packets together, if the log has them (FIN 1, SYN 2, RST 4,
     /// SYN-ACK 18).
     pub tcp_flags: Option<u8>,
-    /// Security groups and network ACLs let it pass.
-    pub accepted: bool,
+    /// Security groups and network ACLs let it pass, if the log says whether.
+    pub accepted: Option<bool>,
+    /// Out of the interface, or into it, if the log says which.
+    pub egress: Option<bool>,
+    /// The number of the path that what leaves a VPC takes (`traffic-path`).
+    pub path: Option<u8>,
+    /// The network interface.
+    pub interface: Option<Box<str>>,
+}
+
+/// Why a flow log has no flow for an interval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blank {
+    /// The interval's end; the record's time is its start.
+    pub until: Instant,
+    /// Records were skipped (`SKIPDATA`), and that one is missing means nothing; otherwise nothing
+    /// passed (`NODATA`).
+    pub skipped: bool,
     /// The network interface.
     pub interface: Option<Box<str>>,
 }
@@ -333,6 +356,8 @@ pub struct Point {
     pub statistic: Box<str>,
     /// The length of the interval that begins at the record's time.
     pub period: Option<Duration>,
+    /// How well the record's time is known.
+    pub dating: Dating,
     /// The value.
     pub value: f64,
 }

@@ -18,9 +18,24 @@ use std::io::Read;
 use halfopen_core::time::Instant;
 
 use crate::lines::Lines;
-use crate::reader::Summary;
+use crate::reader::{Form, Summary};
 use crate::record::{Dating, Record, Socket, SocketState, What};
 use crate::stamp::{self, Stamp};
+
+/// A table of `ss`.
+pub const SS: Form = Form { name: "ss", title: "table of sockets, ss", recognises: is_ss, read };
+
+/// A table of `netstat`.
+pub const NETSTAT: Form =
+    Form { name: "netstat", title: "table of sockets, netstat", recognises: is_netstat, read };
+
+/// A table of the kernel.
+pub const PROC: Form = Form {
+    name: "proc-net-tcp",
+    title: "table of sockets, /proc/net/tcp",
+    recognises: is_proc,
+    read,
+};
 
 /// Tells whether a source begins as `ss` writes.
 #[must_use]
@@ -164,7 +179,10 @@ impl<'a> Tables<'a> {
         }
         let (in_front, text) = undated(text);
         match Line::of(text) {
-            Line::Title => self.end_table(),
+            Line::Title => {
+                self.headed = true;
+                self.end_table();
+            }
             Line::Header(_) => {
                 self.headed = true;
                 self.end_table();

@@ -110,6 +110,8 @@ fn each_program_is_recognised() {
         assert_eq!(recognise(text.as_bytes()).map(|form| form.name), Some(name), "{text}");
     }
     assert_eq!(tables(netstat), [(0, Dating::Unknown, vec![Established])]);
+    let dated = format!("1000000000\n{netstat}");
+    assert_eq!(tables(&dated), [(1_000_000_000, Dating::Stated, vec![Established])]);
     assert_eq!(tables(proc), [(0, Dating::Unknown, vec![SocketState::Listen])]);
     for text in ["", "CLOSED the case\n", "1: one\n2: two\n", "Active users\n", "\0\u{1}\u{2}\n"] {
         assert!(recognise(text.as_bytes()).is_none(), "{text}");
