@@ -67,7 +67,7 @@ impl Client {
 
     /// Sends a GET request.
     pub async fn get(&self, uri: impl TryInto<Uri, Error = InvalidUri>) -> Answer {
-        self.send(request(Method::GET, uri, Body::empty())?).await
+        exchange::run(Arc::clone(&self.shared), request(Method::GET, uri, Body::empty())?).await
     }
 
     /// Sends a POST request.
@@ -76,7 +76,7 @@ impl Client {
         uri: impl TryInto<Uri, Error = InvalidUri>,
         body: impl Into<Body>,
     ) -> Answer {
-        self.send(request(Method::POST, uri, body.into())?).await
+        exchange::run(Arc::clone(&self.shared), request(Method::POST, uri, body.into())?).await
     }
 
     /// Closes all idle connections. Requests under way go on.

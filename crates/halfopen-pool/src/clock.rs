@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use std::sync::Arc;
 
 use halfopen_core::time::{Duration, Instant};
@@ -39,8 +39,8 @@ impl Clock {
 
 /// A timer that a connection keeps from request to request.
 ///
-/// Setting it later costs next to nothing, while a new one may wake the runtime's driver; so it is
-/// left to run when nobody waits.
+/// A new one may wake the runtime's driver, so that it is left to run when nobody waits. Nor is it
+/// set later before it has rung: that is in vain once in a while, and spared each request.
 #[derive(Default)]
 pub(crate) struct Alarm {
     sleep: Option<(Instant, Pin<Box<dyn Sleep>>)>,
@@ -56,10 +56,14 @@ impl Alarm {
     ) -> Poll<()> {
         let (set, sleep) =
             self.sleep.get_or_insert_with(|| (deadline, clock.sleep_until(deadline)));
-        if *set != deadline {
-            *set = deadline;
-            clock.timer.reset(sleep, clock.at(deadline));
+        if *set <= deadline {
+            ready!(sleep.as_mut().poll(cx));
+            if *set == deadline {
+                return Poll::Ready(());
+            }
         }
+        *set = deadline;
+        clock.timer.reset(sleep, clock.at(deadline));
         sleep.as_mut().poll(cx)
     }
 }

@@ -58,7 +58,7 @@ pub(crate) type End = Option<hyper::Error>;
 
 impl Connection {
     /// Speaks HTTP/1.1 on a stream on which nothing was said yet.
-    pub(crate) async fn new(stream: Stream, gauge: Gauge) -> Result<Self, hyper::Error> {
+    pub(crate) async fn new(stream: Stream, gauge: Gauge) -> Result<Box<Self>, hyper::Error> {
         let (sender, hyper) = http1::handshake(stream).await?;
         let relay = Arc::new(Relay::default());
         let state = State {
@@ -68,23 +68,26 @@ impl Connection {
             watched: false,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), relay });
-        Ok(Self { sender, shared, gauge, alarm: Alarm::default() })
+        Ok(Box::new(Self { sender, shared, gauge, alarm: Alarm::default() }))
     }
 
-    /// Sends a request and waits for the head of its response.
-    pub(crate) async fn send(
+    /// Hands over a request. What is returned sends it and waits for the head of its response.
+    pub(crate) fn send(
         &mut self,
         request: Request<Body>,
-    ) -> Result<Response<Incoming>, SendError> {
+    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> + use<> {
         let shared = Arc::clone(&self.shared);
-        let mut response = pin!(self.sender.try_send_request(request));
-        poll_fn(move |cx| {
-            // An end is the response's to tell.
-            let _end = shared.drive(cx);
-            // Nothing else completes the response, so that it needs no waker.
-            response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        })
-        .await
+        let response = self.sender.try_send_request(request);
+        async move {
+            let mut response = pin!(response);
+            poll_fn(|cx| {
+                // An end is the response's to tell.
+                let _end = shared.drive(cx);
+                // Nothing else completes the response, so that it needs no waker.
+                response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            })
+            .await
+        }
     }
 
     /// Polls for a piece of the response's body, and moves the connection on if there is none.

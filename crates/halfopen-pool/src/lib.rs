@@ -139,6 +139,7 @@ mod clock;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
+mod paths;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;

@@ -1,5 +1,6 @@
 //! What the pool calls its paths and its connections.
 
+use core::cmp::Ordering;
 use core::fmt;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use std::sync::Arc;
 ///
 /// Two connections with one name share what is learnt of it. If a destination resolves to several
 /// addresses behind boxes that differ, the strictest of them is what is learnt.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PathName {
     /// Where it leads, as the client names it, such as `http://payments.internal:8080`.
     pub destination: Arc<str>,
@@ -26,6 +27,24 @@ impl PathName {
     #[must_use]
     pub fn from(self, source: &str) -> Self {
         Self { source: Some(source.into()), ..self }
+    }
+}
+
+impl Ord for PathName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // The names that a client has of one path are mostly clones.
+        let destination = if Arc::ptr_eq(&self.destination, &other.destination) {
+            Ordering::Equal
+        } else {
+            self.destination.cmp(&other.destination)
+        };
+        destination.then_with(|| self.source.cmp(&other.source))
+    }
+}
+
+impl PartialOrd for PathName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

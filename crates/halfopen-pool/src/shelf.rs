@@ -15,6 +15,7 @@ use halfopen_core::time::{Duration, Instant};
 
 use crate::idle::{Cap, Clock, Wire, WireIdle, least};
 use crate::name::{ConnectionId, PathName};
+use crate::paths::{Paths, Spent};
 use crate::policy::{Keep, Limits, Notice, Order, Policy, Reuse};
 
 #[cfg(test)]
@@ -30,15 +31,21 @@ pub struct Shelf<C> {
     keep: Option<Keep>,
     limits: Limits,
     seed: u64,
-    entries: BTreeMap<ConnectionId, Entry<C>>,
+    entries: BTreeMap<ConnectionId, Box<Entry<C>>>,
     /// By the time of the last activity: the first is idle longest.
-    paths: BTreeMap<PathName, Ages>,
+    paths: Paths<Ages>,
     ages: Ages,
     deadlines: Ages,
     outputs: VecDeque<Discarded<C>>,
 }
 
 type Ages = BTreeSet<(Instant, ConnectionId)>;
+
+impl Spent for Ages {
+    fn is_spent(&self) -> bool {
+        self.is_empty()
+    }
+}
 
 /// A connection between two requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +160,7 @@ impl<C: Wire> Shelf<C> {
             limits: policy.limits,
             seed,
             entries: BTreeMap::new(),
-            paths: BTreeMap::new(),
+            paths: Paths::default(),
             ages: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             outputs: VecDeque::new(),
@@ -174,9 +181,15 @@ impl<C: Wire> Shelf<C> {
         };
         let limit = keep.idle_limit(idle.hint);
         let end = lifetime_end(keep, self.seed, &idle);
-        let (id, path) = (idle.id, idle.path.clone());
-        self.insert(now, Entry { idle, learnt, limit, end, deadline: None });
-        self.settle(now, id);
+        let quiet = quiet(&idle, now);
+        let mut entry = Box::new(Entry { idle, learnt, limit, end, deadline: None });
+        if let Some(why) = entry.overdue(now, quiet) {
+            self.outputs.push_back(Discarded { idle: entry.idle, quiet, why });
+            return;
+        }
+        entry.deadline = entry.due(now, quiet);
+        let path = entry.idle.path.clone();
+        self.insert(now, entry);
         let (per_path, total) = (self.limits.idle_per_host, self.limits.idle_total);
         self.shrink_path(now, &path, per_path.map_or(usize::MAX, to_usize), Discard::TooManyIdle);
         self.shrink(now, total.map_or(usize::MAX, to_usize), Discard::TooManyIdle);
@@ -200,7 +213,7 @@ impl<C: Wire> Shelf<C> {
     /// Removes a connection of which the caller noticed that it ended while it was idle. `None`: it
     /// is not on the shelf.
     pub fn remove(&mut self, now: Instant, id: ConnectionId) -> Option<Taken<C>> {
-        let Entry { idle, .. } = self.remove_entry(id)?;
+        let Entry { idle, .. } = *self.remove_entry(id)?;
         let quiet = quiet(&idle, now);
         Some(Taken { idle, quiet })
     }
@@ -268,6 +281,12 @@ impl<C: Wire> Shelf<C> {
     /// Returns the next connection to close.
     pub fn poll_output(&mut self) -> Option<Discarded<C>> {
         self.outputs.pop_front()
+    }
+
+    /// Tells whether there is a connection to close.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) next has something to do.
@@ -350,37 +369,29 @@ impl<C: Wire> Shelf<C> {
     }
 
     fn discard(&mut self, now: Instant, id: ConnectionId, why: Discard) {
-        if let Some(Entry { idle, .. }) = self.remove_entry(id) {
+        if let Some(entry) = self.remove_entry(id) {
+            let Entry { idle, .. } = *entry;
             let quiet = quiet(&idle, now);
             self.outputs.push_back(Discarded { idle, quiet, why });
         }
     }
 
     /// Puts an entry in. A number that is on the shelf already is a broken promise of the caller.
-    fn insert(&mut self, now: Instant, entry: Entry<C>) {
+    fn insert(&mut self, now: Instant, entry: Box<Entry<C>>) {
         let (id, since) = (entry.idle.id, entry.idle.since);
         self.discard(now, id, Discard::Drained);
         self.ages.insert((since, id));
-        match self.paths.get_mut(&entry.idle.path) {
-            Some(ages) => {
-                ages.insert((since, id));
-            }
-            None => {
-                self.paths.insert(entry.idle.path.clone(), BTreeSet::from([(since, id)]));
-            }
-        }
+        self.paths.entry(&entry.idle.path).insert((since, id));
+        self.deadlines.extend(entry.deadline.map(|deadline| (deadline, id)));
         self.entries.insert(id, entry);
     }
 
-    fn remove_entry(&mut self, id: ConnectionId) -> Option<Entry<C>> {
+    fn remove_entry(&mut self, id: ConnectionId) -> Option<Box<Entry<C>>> {
         let entry = self.entries.remove(&id)?;
         let age = (entry.idle.since, id);
         self.ages.remove(&age);
         if let Some(ages) = self.paths.get_mut(&entry.idle.path) {
             ages.remove(&age);
-            if ages.is_empty() {
-                self.paths.remove(&entry.idle.path);
-            }
         }
         if let Some(deadline) = entry.deadline {
             self.deadlines.remove(&(deadline, id));

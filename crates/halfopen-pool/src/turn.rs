@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use halfopen_core::time::{Duration, Instant};
 
 use crate::name::PathName;
+use crate::paths::{Paths, Spent};
 use crate::policy::Policy;
 use crate::shelf::InUse;
 
@@ -25,7 +26,7 @@ pub struct Turnstile {
     patience: Option<Duration>,
     next: u64,
     in_use: usize,
-    paths: BTreeMap<PathName, Line>,
+    paths: Paths<Line>,
     waiting: BTreeMap<Ticket, Waiter>,
     /// The first waiter of each path that is below its own limit.
     ready: BTreeSet<Ticket>,
@@ -76,6 +77,12 @@ struct Waiter {
     since: Instant,
 }
 
+impl Spent for Line {
+    fn is_spent(&self) -> bool {
+        self.in_use == 0 && self.waiting.is_empty()
+    }
+}
+
 impl Turnstile {
     /// Returns a turnstile that gives as many turns as `policy` allows connections.
     #[must_use]
@@ -89,7 +96,7 @@ impl Turnstile {
             patience: policy.timeouts.lease,
             next: 0,
             in_use: 0,
-            paths: BTreeMap::new(),
+            paths: Paths::default(),
             waiting: BTreeMap::new(),
             ready: BTreeSet::new(),
             outputs: VecDeque::new(),
@@ -102,7 +109,7 @@ impl Turnstile {
         self.handle_timeout(now);
         let ticket = Ticket(self.next);
         self.next += 1;
-        let line = self.paths.entry(path.clone()).or_default();
+        let line = self.paths.entry(path);
         // Nobody who could go waits while there are turns left: `advance` sees to that.
         if self.in_use < self.total && line.in_use < self.per_path {
             line.in_use += 1;
@@ -147,6 +154,12 @@ impl Turnstile {
         self.outputs.pop_front()
     }
 
+    /// Tells whether a ticket is called.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// Returns when [`handle_timeout`](Self::handle_timeout) next has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -173,7 +186,7 @@ impl Turnstile {
         while self.in_use < self.total {
             let Some(&ticket) = self.ready.first() else { break };
             let Some(Waiter { path, since }) = self.step_out(ticket) else { break };
-            self.paths.entry(path.clone()).or_default().in_use += 1;
+            self.paths.entry(&path).in_use += 1;
             self.in_use += 1;
             self.sort(&path);
             self.outputs.push_back(Call::Turn { ticket, waited: now.saturating_since(since) });
@@ -190,17 +203,14 @@ impl Turnstile {
         Some(waiter)
     }
 
-    /// Holds `ready` to what it says for one path, and forgets a path that nobody uses.
+    /// Holds `ready` to what it says for one path.
     fn sort(&mut self, path: &PathName) {
         let Some(line) = self.paths.get(path) else { return };
-        if let Some(&first) = line.waiting.first() {
-            if line.in_use < self.per_path {
-                self.ready.insert(first);
-            } else {
-                self.ready.remove(&first);
-            }
-        } else if line.in_use == 0 {
-            self.paths.remove(path);
+        let Some(&first) = line.waiting.first() else { return };
+        if line.in_use < self.per_path {
+            self.ready.insert(first);
+        } else {
+            self.ready.remove(&first);
         }
     }
 }

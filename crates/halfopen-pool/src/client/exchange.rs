@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use halfopen_core::time::Duration;
 use http::header::{CONNECTION, HOST, HeaderName, HeaderValue};
-use http::request::Parts;
 use http::uri::Scheme;
 use http::{Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
@@ -16,14 +15,14 @@ use hyper::body::Incoming;
 use super::failure::{self, Failed};
 use super::hint::KeepAlive;
 use super::kept::Kept;
-use super::lease::{Lease, Turn};
+use super::lease::{Found, Lease, Turn};
 use super::origin::Origin;
 use super::pool::Shared;
 use super::response::{ResponseBody, Used};
 use crate::body::Body;
 use crate::error::{Broken, Error, Unsendable};
 use crate::event::What;
-use crate::http1::SendError;
+use crate::http1::{Connection, SendError};
 use crate::idle::WireIdle;
 use crate::ledger::Outcome;
 use crate::name::ConnectionId;
@@ -62,90 +61,120 @@ enum Missed {
     Failed(Failed, Option<Request<Body>>),
 }
 
+/// Sends a request, and again where that is safe.
 pub(super) async fn run(
     shared: Arc<Shared>,
-    request: Request<Body>,
+    mut request: Request<Body>,
 ) -> Result<Response<ResponseBody>, Error> {
-    let (mut parts, body) = request.into_parts();
-    let origin = origin(&shared, &parts).map_err(Error::Unsendable)?;
-    prepare(&mut parts, &origin, matches!(shared.policy.reuse, Reuse::Never));
-    let exchange = Exchange {
-        method: parts.method.clone(),
-        has_key: parts.headers.contains_key(&IDEMPOTENCY_KEY),
-        body: body.kind(),
-        body_length: http_body::Body::size_hint(&body).exact(),
-        retries: 0,
-        shared,
-        origin,
-    };
-    exchange.run(Request::from_parts(parts, body)).await
+    let mut exchange = Exchange::new(shared, &request)?;
+    let mut turn = None;
+    loop {
+        // As the user gave it, which is less to copy.
+        let spare = exchange.spare(&request);
+        exchange.prepare(&mut request);
+        #[cfg_attr(
+            not(feature = "http2"),
+            expect(clippy::infallible_destructuring_match, reason = "there is one kind")
+        )]
+        let mut lease = match exchange.lease(turn).await? {
+            Leased::Alone(lease) => lease,
+            #[cfg(feature = "http2")]
+            Leased::Shared(joined) => match exchange.share(joined, request, spare).await? {
+                Ok(response) => return Ok(response),
+                Err(again) => {
+                    (turn, request) = (None, again);
+                    exchange.retries += 1;
+                    continue;
+                }
+            },
+        };
+        lease.connection.gauge.begin(exchange.shared.clock.now());
+        let sending = lease.connection.send(request);
+        let error = match in_time(&exchange.shared, &mut lease.connection, sending).await {
+            Some(Ok(response)) => return Ok(exchange.respond(lease, response)),
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        let given_back;
+        (given_back, request) = match exchange.missed(error, &lease) {
+            Missed::Stale(unsent) => (exchange.stale(lease), unsent),
+            Missed::Failed(failed, unsent) => {
+                let again = exchange.died(lease, failed, unsent.or(spare))?;
+                exchange.retries += 1;
+                again
+            }
+        };
+        turn = Some(given_back);
+    }
 }
 
 impl Exchange {
-    async fn run(mut self, mut request: Request<Body>) -> Result<Response<ResponseBody>, Error> {
-        let mut turn = None;
-        loop {
-            let spare = self.spare(&request);
-            #[cfg_attr(
-                not(feature = "http2"),
-                expect(clippy::infallible_destructuring_match, reason = "there is one kind")
-            )]
-            let mut lease = match self.lease(turn).await? {
-                Leased::Alone(lease) => lease,
-                #[cfg(feature = "http2")]
-                Leased::Shared(joined) => match self.share(joined, request, spare).await? {
-                    Ok(response) => return Ok(response),
-                    Err(again) => {
-                        (turn, request) = (None, again);
-                        self.retries += 1;
-                        continue;
-                    }
-                },
-            };
-            let (failed, unsent) = match self.attempt(&mut lease, request).await {
-                Ok(response) => return Ok(self.respond(lease, response)),
-                Err(Missed::Stale(unsent)) => {
-                    turn = Some(self.stale(lease));
-                    request = unsent;
-                    continue;
-                }
-                Err(Missed::Failed(failed, unsent)) => (failed, unsent),
-            };
-            let (given_back, again) = self.died(lease, failed, unsent.or(spare))?;
-            (turn, request) = (Some(given_back), again);
-            self.retries += 1;
+    fn new(shared: Arc<Shared>, request: &Request<Body>) -> Result<Self, Error> {
+        Ok(Self {
+            origin: origin(&shared, request).map_err(Error::Unsendable)?,
+            method: request.method().clone(),
+            has_key: request.headers().contains_key(&IDEMPOTENCY_KEY),
+            body: request.body().kind(),
+            body_length: http_body::Body::size_hint(request.body()).exact(),
+            retries: 0,
+            shared,
+        })
+    }
+
+    /// Makes the request one in origin form, with a Host field (RFC 9112 sections 3.2 and 3.2.1),
+    /// if it is none yet.
+    fn prepare(&self, request: &mut Request<Body>) {
+        let headers = request.headers_mut();
+        if let Some(host) = &self.origin.host
+            && !headers.contains_key(HOST)
+        {
+            headers.insert(HOST, host.clone());
         }
+        if matches!(self.shared.policy.reuse, Reuse::Never) && !headers.contains_key(CONNECTION) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let mut uri = mem::take(request.uri_mut()).into_parts();
+        (uri.scheme, uri.authority) = (None, None);
+        *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
+        *request.version_mut() = Version::HTTP_11;
     }
 
     /// Gets a connection, with the turn that the request has, or in its turn.
     async fn lease(&self, turn: Option<Turn>) -> Result<Leased, Error> {
-        let (turn, waited) = match turn {
-            Some(turn) => (turn, Duration::ZERO),
+        match turn {
+            Some(turn) => {
+                let found = if self.reuses() { turn.take(Duration::ZERO) } else { Err(turn) };
+                self.connection(found, Duration::ZERO).await
+            }
             #[cfg(feature = "http2")]
-            None if self.shared.may_multiplex(&self.origin.to) => return self.join().await,
-            None => Turn::wait(&self.shared, &self.origin.path).await?,
-        };
-        self.connection(turn, waited).await
+            None if self.shared.may_multiplex(&self.origin.to) => self.join().await,
+            None => self.turn().await,
+        }
     }
 
-    /// Takes a connection or opens one: a new one for what is sent again, since what killed one
-    /// connection may have killed them all.
-    pub(super) async fn connection(
-        &self,
-        mut turn: Turn,
-        waited: Duration,
-    ) -> Result<Leased, Error> {
-        if self.retries == 0 {
-            #[cfg(feature = "http2")]
-            let taken = super::multiplex::take(&self.shared, turn, waited).await;
-            #[cfg(not(feature = "http2"))]
-            let taken = turn.take(waited);
-            match taken {
-                Ok(lease) => return Ok(self.begin(lease)),
-                Err(unused) => turn = unused,
-            }
-        }
-        Ok(self.begin(turn.open(&self.origin.to, waited).await?))
+    /// Gets a connection of its own, in its turn.
+    pub(super) async fn turn(&self) -> Result<Leased, Error> {
+        let wait = Turn::wait(&self.shared, &self.origin.path, self.reuses());
+        let (found, waited) = wait.await?;
+        self.connection(found, waited).await
+    }
+
+    /// Tells whether a connection that was used before will do: a new one is for what is sent
+    /// again, since what killed one connection may have killed them all.
+    const fn reuses(&self) -> bool {
+        self.retries == 0
+    }
+
+    /// Uses what the shelf had, or opens a connection.
+    async fn connection(&self, found: Found, waited: Duration) -> Result<Leased, Error> {
+        #[cfg(feature = "http2")]
+        let found = super::multiplex::verified(&self.shared, found, waited).await;
+        let lease = match found {
+            Ok(lease) => lease,
+            // In a box, since the future of every request would else have room for it.
+            Err(turn) => Box::pin(turn.open(&self.origin.to, waited)).await?,
+        };
+        Ok(self.begin(lease))
     }
 
     #[cfg_attr(not(feature = "http2"), expect(clippy::unused_self, reason = "there is one kind"))]
@@ -161,35 +190,24 @@ impl Exchange {
         }
     }
 
-    async fn attempt(
-        &self,
-        lease: &mut Lease,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, Missed> {
-        let gauge = lease.connection.gauge.clone();
-        gauge.begin(self.shared.clock.now());
-        let sent = in_time(&self.shared, lease, request).await;
+    /// Tells how an attempt ended without a response; `None`: with none in time.
+    fn missed(&self, error: Option<SendError>, lease: &Lease) -> Missed {
+        let gauge = &lease.connection.gauge;
         let written = || match (gauge.sent(), self.body_length) {
             (0, _) => Written::Nothing,
             (sent, Some(length)) if sent > length => Written::Whole,
             (_, _) => Written::Partly,
         };
-        match sent {
-            Some(Ok(response)) => Ok(response),
-            None => Err(Missed::Failed(Failed::silent(written()), None)),
-            Some(Err(mut error)) => {
-                let unsent = error.take_message();
-                let written = if unsent.is_some() { Written::Nothing } else { written() };
-                match unsent {
-                    Some(request) if lease.quiet.is_some() && self.notices_at_once() => {
-                        Err(Missed::Stale(request))
-                    }
-                    unsent => {
-                        let failed = failure::of(error.into_error(), &gauge, written);
-                        Err(Missed::Failed(failed, unsent))
-                    }
-                }
+        let Some(mut error) = error else {
+            return Missed::Failed(Failed::silent(written()), None);
+        };
+        let unsent = error.take_message();
+        let written = if unsent.is_some() { Written::Nothing } else { written() };
+        match unsent {
+            Some(request) if lease.quiet.is_some() && self.notices_at_once() => {
+                Missed::Stale(request)
             }
+            unsent => Missed::Failed(failure::of(error.into_error(), gauge, written), unsent),
         }
     }
 
@@ -308,17 +326,6 @@ impl Exchange {
         })))
     }
 
-    /// Learns that a connection worked after a pause, if there was one.
-    pub(super) fn survived(&self, quiet: Option<WireIdle>) {
-        if let Some(quiet) = quiet
-            && self.shared.policy.learns
-        {
-            self.shared.learn_with(|state, now, wall| {
-                state.learn(now, wall, &self.origin.path, quiet, Outcome::Survived);
-            });
-        }
-    }
-
     pub(super) fn used(
         &self,
         connection: ConnectionId,
@@ -329,8 +336,8 @@ impl Exchange {
         Used { connection, quiet, retries: self.retries, local, peer }
     }
 
-    fn respond(self, lease: Lease, response: Response<Incoming>) -> Response<ResponseBody> {
-        self.survived(lease.quiet);
+    fn respond(self, mut lease: Lease, response: Response<Incoming>) -> Response<ResponseBody> {
+        lease.turn.survived = lease.quiet;
         let hint = KeepAlive::of(response.headers());
         let used = self.used(lease.id, lease.quiet, &lease.connection.gauge);
         let (mut parts, incoming) = response.into_parts();
@@ -339,43 +346,36 @@ impl Exchange {
     }
 }
 
-/// Sends a request and waits for the head of its response, for as long as the read timeout says
-/// after something last went out. `None`: there was none in time.
+/// Waits for the head of a response, for as long as the read timeout says after something last went
+/// out. `None`: there was none in time.
 async fn in_time(
     shared: &Shared,
-    lease: &mut Lease,
-    request: Request<Body>,
+    connection: &mut Connection,
+    sending: impl Future<Output = Result<Response<Incoming>, SendError>>,
 ) -> Option<Result<Response<Incoming>, SendError>> {
-    let Some(patience) = shared.policy.timeouts.read else {
-        return Some(lease.connection.send(request).await);
-    };
-    let gauge = lease.connection.gauge.clone();
-    let mut alarm = mem::take(&mut lease.connection.alarm);
-    let sent = {
-        let mut sending = pin!(lease.connection.send(request));
-        poll_fn(|cx| {
-            if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
-                return Poll::Ready(Some(sent));
+    let mut sending = pin!(sending);
+    let Some(patience) = shared.policy.timeouts.read else { return Some(sending.await) };
+    let Connection { gauge, alarm, .. } = connection;
+    poll_fn(|cx| {
+        if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
+            return Poll::Ready(Some(sent));
+        }
+        loop {
+            let sent = gauge.last_sent();
+            ready!(alarm.poll_until(sent + patience, &shared.clock, cx));
+            if sent == gauge.last_sent() {
+                return Poll::Ready(None);
             }
-            loop {
-                let sent = gauge.last_sent();
-                ready!(alarm.poll_until(sent + patience, &shared.clock, cx));
-                if sent == gauge.last_sent() {
-                    return Poll::Ready(None);
-                }
-            }
-        })
-        .await
-    };
-    lease.connection.alarm = alarm;
-    sent
+        }
+    })
+    .await
 }
 
-fn origin(shared: &Shared, parts: &Parts) -> Result<Arc<Origin>, Unsendable> {
-    if parts.method == Method::CONNECT {
+fn origin(shared: &Shared, request: &Request<Body>) -> Result<Arc<Origin>, Unsendable> {
+    if request.method() == Method::CONNECT {
         return Err(Unsendable::Connect);
     }
-    let scheme = parts.uri.scheme();
+    let scheme = request.uri().scheme();
     let tls = scheme == Some(&Scheme::HTTPS);
     if scheme.is_some_and(|scheme| !tls && scheme != &Scheme::HTTP) {
         return Err(Unsendable::Scheme);
@@ -384,21 +384,5 @@ fn origin(shared: &Shared, parts: &Parts) -> Result<Arc<Origin>, Unsendable> {
         return Err(Unsendable::NoTls);
     }
     let origin = |authority| shared.origins.get(tls, authority, shared.source.as_ref());
-    parts.uri.authority().and_then(origin).ok_or(Unsendable::NoHost)
-}
-
-/// Makes the request one in origin form, with a Host field (RFC 9112 sections 3.2 and 3.2.1).
-fn prepare(parts: &mut Parts, to: &Origin, last: bool) {
-    if let Some(host) = &to.host
-        && !parts.headers.contains_key(HOST)
-    {
-        parts.headers.insert(HOST, host.clone());
-    }
-    if last && !parts.headers.contains_key(CONNECTION) {
-        parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    let mut uri = mem::take(&mut parts.uri).into_parts();
-    (uri.scheme, uri.authority) = (None, None);
-    parts.uri = Uri::from_parts(uri).unwrap_or_default();
-    parts.version = Version::HTTP_11;
+    request.uri().authority().and_then(origin).ok_or(Unsendable::NoHost)
 }

@@ -4,7 +4,9 @@
 //! `timeout` is in seconds and `max` a number of requests. RFC 9112 leaves it out, servers do not.
 
 use halfopen_core::time::Duration;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// What a server says of how long it keeps a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +24,7 @@ impl KeepAlive {
     /// parameter is repeated, the smallest counts.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut result = Self::default();
-        for value in headers.get_all("keep-alive") {
+        for value in headers.get_all(&KEEP_ALIVE) {
             // Header values are bytes; a parameter that is not ASCII is none of these.
             for parameter in value.as_bytes().split(|&byte| byte == b',' || byte == b';') {
                 result.heed(parameter);

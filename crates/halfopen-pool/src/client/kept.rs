@@ -8,8 +8,8 @@ use crate::stream::Gauge;
 
 /// A connection between two uses.
 pub(super) enum Kept {
-    /// One that carries one request at a time.
-    Http1(http1::Connection),
+    /// One that carries one request at a time. It goes from hand to hand with each.
+    Http1(Box<http1::Connection>),
     /// One that carries many.
     #[cfg(feature = "http2")]
     Http2(http2::Connection),

@@ -29,10 +29,13 @@ pub(super) struct Turn {
     given_back: bool,
     /// The connection that is in use, unless its end was told already.
     pub(super) holds: Option<ConnectionId>,
+    /// The pause that the connection survived, until that is learnt: at the latest when the turn
+    /// ends.
+    pub(super) survived: Option<WireIdle>,
 }
 
 /// A connection in use. Dropping it closes the connection and gives the turn back.
-pub(super) struct Lease<C = Connection> {
+pub(super) struct Lease<C = Box<Connection>> {
     pub(super) connection: C,
     pub(super) turn: Turn,
     pub(super) id: ConnectionId,
@@ -41,38 +44,37 @@ pub(super) struct Lease<C = Connection> {
     pub(super) quiet: Option<WireIdle>,
 }
 
+/// What the shelf had: a connection, or the turn to open one with.
+pub(super) type Found = Result<Lease<Kept>, Turn>;
+
 impl Turn {
-    /// Waits for a turn on a path. Returns it with how long that took.
+    /// Waits for a turn on a path, and looks on the shelf with it if `reuses`. Returns what that had
+    /// with how long the turn took.
     pub(super) async fn wait(
         shared: &Arc<Shared>,
         path: &PathName,
-    ) -> Result<(Self, Duration), Error> {
-        let asked = shared.with(|state, now| {
-            if state.shut_down {
-                return Err(Error::ShutDown);
-            }
-            state.tell(now, path, || What::Requested);
-            let asked = state.turns.ask(now, path);
-            if let Asked::Wait(ticket) = asked {
-                state.queue.insert(ticket, Waiting::default());
-            }
-            Ok((asked, now))
-        });
+        reuses: bool,
+    ) -> Result<(Found, Duration), Error> {
+        let (asked, taken, since) = shared.with(|state, now| {
+            let (asked, taken) = state.ask(now, path, reuses)?;
+            Ok((asked, taken, now))
+        })?;
         let turn = || Self {
             shared: Arc::clone(shared),
             path: path.clone(),
             given_back: false,
             holds: None,
+            survived: None,
         };
-        match asked? {
-            (Asked::Turn, _) => Ok((turn(), Duration::ZERO)),
-            (Asked::Wait(ticket), since) => {
-                let deadline = shared.policy.timeouts.lease.map(|patience| since + patience);
-                let queue = Queue { shared: Arc::clone(shared), path: path.clone(), ticket };
-                let sleep = deadline.map(|deadline| shared.clock.sleep_until(deadline));
-                Waited { queue, sleep }.await.map(|waited| (turn(), waited))
-            }
-        }
+        let ticket = match asked {
+            Asked::Turn => return Ok((turn().with(taken), Duration::ZERO)),
+            Asked::Wait(ticket) => ticket,
+        };
+        let deadline = shared.policy.timeouts.lease.map(|patience| since + patience);
+        let queue = Queue { shared: Arc::clone(shared), path: path.clone(), ticket };
+        let sleep = deadline.map(|deadline| shared.clock.sleep_until(deadline));
+        let waited = Waited { queue, sleep }.await?;
+        Ok((if reuses { turn().take(waited) } else { Err(turn()) }, waited))
     }
 
     pub(super) fn path(&self) -> &PathName {
@@ -83,18 +85,16 @@ impl Turn {
         &self.shared
     }
 
-    /// Takes a connection from the shelf, or returns the turn to open one with.
-    pub(super) fn take(mut self, waited: Duration) -> Result<Lease<Kept>, Self> {
-        let shared = Arc::clone(&self.shared);
-        let taken = shared.with(|state, now| {
-            let taken = take_live(state, now, &self.path)?;
-            let quiet = Some(taken.quiet);
-            let id = taken.idle.id;
-            state.tell(now, &self.path, || What::Leased { id, reused_after: quiet, waited });
-            Some(taken)
-        });
+    /// Looks on the shelf.
+    pub(super) fn take(self, waited: Duration) -> Found {
+        let taken = self.shared.with(|state, now| state.take(now, &self.path, waited));
+        self.with(taken)
+    }
+
+    fn with(mut self, taken: Option<Taken<Kept>>) -> Found {
         let Some(Taken { idle, quiet }) = taken else { return Err(self) };
         let Idle { id, born, connection, .. } = idle;
+        let shared = &self.shared;
         if let Some(log) = shared.wire_log.as_ref().filter(|_| looks(&shared.policy, quiet)) {
             log.looked(shared.clock.now(), id);
         }
@@ -166,8 +166,16 @@ impl Turn {
         hint: Option<Duration>,
     ) {
         self.given_back = true;
-        let (path, shared) = (self.path.clone(), Arc::clone(&self.shared));
-        shared.put(Idle { id, path, since, born, hint, connection });
+        let path = self.path.clone();
+        let survived = self.survived.take();
+        self.shared.put(Idle { id, path, since, born, hint, connection }, survived);
+    }
+
+    /// Learns at once that the connection survived its pause.
+    pub(super) fn learn(&mut self) {
+        if let Some(quiet) = self.survived.take() {
+            self.shared.survived(&self.path, quiet);
+        }
     }
 
     async fn speak(
@@ -207,6 +215,7 @@ impl Drop for Turn {
         if self.given_back {
             return;
         }
+        self.learn();
         self.shared.with(|state, now| {
             if let Some(id) = self.holds {
                 let quiet = WireIdle::unprobed(Duration::ZERO);
@@ -231,26 +240,53 @@ impl Lease {
     }
 }
 
-/// Takes a connection that is not known to have ended.
-fn take_live(state: &mut State, now: Instant, path: &PathName) -> Option<Taken<Kept>> {
-    loop {
-        let (taken, live) = match state.shelf.take(now, path) {
-            Take::Use(taken) => {
-                let live = taken.idle.connection.wake();
-                (taken, live)
-            }
-            Take::Validate(taken) => {
-                let connection = &taken.idle.connection;
-                let live = connection.wake() && connection.look();
-                (taken, live)
-            }
-            Take::Nothing => return None,
-        };
-        if live {
-            return Some(taken);
+impl State {
+    /// Asks for a turn, and looks on the shelf if it comes at once and `reuses`.
+    fn ask(
+        &mut self,
+        now: Instant,
+        path: &PathName,
+        reuses: bool,
+    ) -> Result<(Asked, Option<Taken<Kept>>), Error> {
+        if self.shut_down {
+            return Err(Error::ShutDown);
         }
-        // When it ended is not known, so that there is nothing to learn.
-        state.ended(now, taken, None);
+        self.tell(now, path, || What::Requested);
+        let asked = self.turns.ask(now, path);
+        let taken = match asked {
+            Asked::Turn if reuses => self.take(now, path, Duration::ZERO),
+            Asked::Turn => None,
+            Asked::Wait(ticket) => {
+                self.queue.insert(ticket, Waiting::default());
+                None
+            }
+        };
+        Ok((asked, taken))
+    }
+
+    /// Takes a connection that is not known to have ended, for a request that `waited` for its turn.
+    fn take(&mut self, now: Instant, path: &PathName, waited: Duration) -> Option<Taken<Kept>> {
+        loop {
+            let (taken, live) = match self.shelf.take(now, path) {
+                Take::Use(taken) => {
+                    let live = taken.idle.connection.wake();
+                    (taken, live)
+                }
+                Take::Validate(taken) => {
+                    let connection = &taken.idle.connection;
+                    let live = connection.wake() && connection.look();
+                    (taken, live)
+                }
+                Take::Nothing => return None,
+            };
+            if live {
+                let (id, reused_after) = (taken.idle.id, Some(taken.quiet));
+                self.tell(now, path, || What::Leased { id, reused_after, waited });
+                return Some(taken);
+            }
+            // When it ended is not known, so that there is nothing to learn.
+            self.ended(now, taken, None);
+        }
     }
 }
 

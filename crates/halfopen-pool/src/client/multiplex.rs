@@ -21,7 +21,7 @@ use http::{Request, Response};
 use super::exchange::{Exchange, Leased};
 use super::failure::{self, Failed};
 use super::kept::Kept;
-use super::lease::{Lease, Turn};
+use super::lease::{Found, Lease, Turn};
 use super::pool::Shared;
 use super::response::ResponseBody;
 use crate::body::Body;
@@ -81,23 +81,20 @@ pub(super) async fn speak(
     Ok(connection)
 }
 
-/// Takes a connection from the shelf, and asks it whether it works if that is to be asked.
-pub(super) async fn take(
-    shared: &Arc<Shared>,
-    mut turn: Turn,
-    waited: Duration,
-) -> Result<Lease<Kept>, Turn> {
+/// Asks a connection from the shelf whether it works, if that is to be asked, and takes others
+/// until one does.
+pub(super) async fn verified(shared: &Arc<Shared>, mut found: Found, waited: Duration) -> Found {
     loop {
-        match verified(shared, turn.take(waited)?).await {
+        match verify(shared, found?).await {
             Ok(lease) => return Ok(lease),
-            Err(again) => turn = again,
+            Err(turn) => found = turn.take(waited),
         }
     }
 }
 
 /// Asks a connection from the shelf whether it works, if it is one that can be asked and was quiet
 /// for long. If it does not, returns the turn to take another with.
-async fn verified(shared: &Arc<Shared>, lease: Lease<Kept>) -> Result<Lease<Kept>, Turn> {
+async fn verify(shared: &Arc<Shared>, lease: Lease<Kept>) -> Found {
     let (Kept::Http2(connection), Some(quiet)) = (&lease.connection, lease.quiet) else {
         return Ok(lease);
     };
@@ -217,10 +214,7 @@ impl Exchange {
             }
             match roads::way(&self.shared, &self.origin.path, &mut failures).await {
                 Way::Look => {}
-                Way::Free => {
-                    let (turn, waited) = Turn::wait(&self.shared, &self.origin.path).await?;
-                    return self.connection(turn, waited).await;
-                }
+                Way::Free => return self.turn().await,
                 Way::Alone(gate) => {
                     // Somebody was faster, or it was quiet for long.
                     if let Some(joined) = self.session()?
@@ -229,8 +223,7 @@ impl Exchange {
                         gate.open();
                         return Ok(self.leased(joined));
                     }
-                    let (turn, waited) = Turn::wait(&self.shared, &self.origin.path).await?;
-                    let leased = self.connection(turn, waited).await?;
+                    let leased = self.turn().await?;
                     if matches!(leased, Leased::Alone(_)) {
                         self.shared.with(|state, _| state.roads.speaks_http1(&self.origin.path));
                     }
@@ -348,7 +341,9 @@ impl Exchange {
         quiet: Option<WireIdle>,
         response: Response<Incoming>,
     ) -> Response<ResponseBody> {
-        self.survived(quiet);
+        if let Some(quiet) = quiet {
+            self.shared.survived(&self.origin.path, quiet);
+        }
         let used = self.used(session.id, quiet, &session.connection.gauge);
         let (mut parts, incoming) = response.into_parts();
         parts.extensions.insert(used);

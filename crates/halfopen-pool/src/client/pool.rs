@@ -190,7 +190,9 @@ impl Shared {
         let result = act(&mut state, now);
         let effects = state.effects(now);
         drop(state);
-        self.carry_out(effects);
+        if let Some(effects) = effects {
+            self.carry_out(effects);
+        }
         result
     }
 
@@ -211,14 +213,27 @@ impl Shared {
         }
     }
 
-    /// Takes a connection back after its response, and its turn with it.
-    pub(super) fn put(self: &Arc<Self>, idle: Idle<Kept>) {
+    /// Learns that a connection worked after a pause.
+    pub(super) fn survived(self: &Arc<Self>, path: &PathName, quiet: WireIdle) {
+        if self.policy.learns {
+            self.learn_with(|state, now, wall| {
+                state.learn(now, wall, path, quiet, Outcome::Survived);
+            });
+        }
+    }
+
+    /// Takes a connection back after its response, and its turn with it. It may have survived a
+    /// pause of which nothing was learnt yet.
+    pub(super) fn put(self: &Arc<Self>, idle: Idle<Kept>, survived: Option<WireIdle>) {
         let watch = self.watches_idle().then(|| idle.connection.watch()).flatten();
         if let Some(watch) = watch {
             (self.execute)(Box::pin(notice(Arc::downgrade(self), idle.id, watch)));
         }
         self.learn_with(|state, now, wall| {
             let path = idle.path.clone();
+            if let Some(quiet) = survived {
+                state.learn(now, wall, &path, quiet, Outcome::Survived);
+            }
             state.turns.done(now, &path);
             let (id, hint) = (idle.id, idle.hint);
             state.tell(now, &path, || What::Returned { id, hint });
@@ -320,8 +335,13 @@ impl State {
         wakers
     }
 
-    /// Collects what follows from a change.
-    fn effects(&mut self, now: Instant) -> Effects {
+    /// Collects what follows from a change, if anything does.
+    fn effects(&mut self, now: Instant) -> Option<Effects> {
+        let reaper = self.reaper.needs(self.shelf.poll_timeout());
+        let is_quiet = !self.shelf.has_output() && !self.turns.has_output();
+        if is_quiet && self.events.is_none() && matches!(reaper, reaper::Need::Nothing) {
+            return None;
+        }
         let mut effects = Effects::default();
         while let Some(Discarded { idle, quiet, why }) = self.shelf.poll_output() {
             self.tell(now, &idle.path, || What::Discarded { id: idle.id, quiet, why });
@@ -331,12 +351,12 @@ impl State {
         if let Some(events) = &mut self.events {
             effects.events = core::mem::take(events);
         }
-        match self.reaper.needs(self.shelf.poll_timeout()) {
+        match reaper {
             reaper::Need::Nothing => {}
             reaper::Need::Start => effects.reap = true,
             reaper::Need::Wake(waker) => effects.wakers.push(waker),
         }
-        effects
+        Some(effects)
     }
 }
 

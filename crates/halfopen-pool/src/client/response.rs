@@ -95,6 +95,7 @@ impl AloneBody {
 
     fn fail(&mut self, failed: Failed) -> Option<Error> {
         let Lease { connection, mut turn, id, quiet, .. } = self.lease.take()?;
+        turn.learn();
         drop(connection);
         turn.holds = None;
         let Failed { failure, source, .. } = failed;
@@ -122,6 +123,8 @@ impl AloneBody {
 
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(Lease { connection, turn, .. }) = &mut self.lease else { return Poll::Pending };
+        // Others may need to know before the body is here.
+        turn.learn();
         let shared = turn.shared();
         let Some(patience) = shared.policy.timeouts.read else { return Poll::Pending };
         let clock = &shared.clock;
