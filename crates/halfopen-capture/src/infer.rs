@@ -50,6 +50,8 @@ pub struct PathReport {
     pub survived: Option<Duration>,
     /// The shortest pause that a flow died of.
     pub died: Option<Duration>,
+    /// After which pauses the far end closed idle connections.
+    pub closings: Option<Closings>,
     /// Connections seen.
     pub connections: u64,
     /// Requests seen: runs of client data. TLS handshakes do not count.
@@ -62,6 +64,17 @@ pub struct PathReport {
     pub because: String,
     /// What shows it; empty only if nothing is wrong.
     pub evidence: Vec<Evidence>,
+}
+
+/// After which pauses a far end closed idle connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closings {
+    /// How often it did.
+    pub count: usize,
+    /// The shortest pause.
+    pub shortest: Duration,
+    /// The longest.
+    pub longest: Duration,
 }
 
 impl PathReport {

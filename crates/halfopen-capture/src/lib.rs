@@ -23,7 +23,7 @@ mod source;
 mod timeline;
 mod tracker;
 
-pub use infer::{Diagnosis, PathReport};
+pub use infer::{Closings, Diagnosis, PathReport};
 pub use monitor::{Holdings, Monitor, News, Patience};
 pub use points::{Place, Points};
 pub use rules::{RULES, Rule};

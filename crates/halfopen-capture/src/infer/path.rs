@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use halfopen_core::cause::{Cause, Culprit, Finding, Harm};
 use halfopen_core::verdict::{Evidence, Verdict};
 
-use super::PathReport;
 use super::habits::Habits;
 use super::reason;
+use super::{Closings, PathReport};
 use crate::case::{brief, evidence_at};
 use crate::route::{Route, Witness};
 use crate::tracker::PAUSE_MIN;
@@ -44,6 +44,7 @@ pub(crate) fn infer(route: &Route, verdicts: &[(usize, Verdict)], in_vain: u64) 
         harm: Harm::None,
         survived: route.longest_survived().map(|witness| witness.idle),
         died: None,
+        closings: closings(route),
         connections: route.connections,
         requests: route.requests,
         failures: count(Harm::Failed),
@@ -159,6 +160,18 @@ fn blame_loss(report: &mut PathReport, (lost, sent): (u64, u64), route: &Route) 
         format!("{lost} of {sent} segments were sent again; every request was answered in the end");
     let again = |&mark| evidence_at(mark, "a segment is sent again");
     report.evidence = route.losses.iter().map(again).collect();
+}
+
+/// Returns the pauses after which the far end closed connections that were idle.
+fn closings(route: &Route) -> Option<Closings> {
+    let mut pauses = route.closings.iter().map(|it| it.idle).filter(|&idle| idle >= PAUSE_MIN);
+    let first = pauses.next()?;
+    let begin = Closings { count: 1, shortest: first, longest: first };
+    Some(pauses.fold(begin, |closings, idle| Closings {
+        count: closings.count + 1,
+        shortest: closings.shortest.min(idle),
+        longest: closings.longest.max(idle),
+    }))
 }
 
 /// Returns a closing by the server that comes too early to be its timer, and what shows that.
