@@ -18,6 +18,7 @@ pub mod pcap;
 mod points;
 mod route;
 mod rules;
+pub mod scene;
 mod sighting;
 mod source;
 mod timeline;
@@ -25,7 +26,7 @@ mod tracker;
 
 pub use infer::{Closings, Diagnosis, PathReport};
 pub use monitor::{Holdings, Monitor, News, Patience};
-pub use points::{Place, Points};
+pub use points::{Place, Points, Survival};
 pub use rules::{RULES, Rule};
 pub use source::{Source, Summary};
 pub use tracker::{Counts, Limits, Tracker};

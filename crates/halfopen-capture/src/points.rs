@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::net::SocketAddr;
 
 use halfopen_core::cause::{Cause, Finding};
 use halfopen_core::flow::FlowKey;
@@ -14,6 +15,7 @@ use halfopen_core::time::{Duration, Instant};
 use halfopen_core::verdict::Verdict;
 
 use crate::infer::{Diagnosis, PathReport};
+use crate::route::Witness;
 use crate::source::{Source, Summary};
 use crate::tracker::{Counts, Limits, Tracker};
 
@@ -26,8 +28,8 @@ pub struct Points {
     limits: Limits,
     seed: u64,
     list: Vec<Point>,
-    /// The number of frames before each capture, in the order of reading.
-    starts: Vec<(u64, usize)>,
+    /// The number of frames before each capture, in the order of reading, and its point.
+    starts: Vec<(u64, usize, usize)>,
     frames: u64,
 }
 
@@ -39,12 +41,23 @@ struct Point {
 }
 
 /// A frame's place among several captures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The capture, as the caller counts them.
     pub capture: usize,
     /// The frame, counted from one.
     pub frame: u64,
+}
+
+/// A pause that a connection survived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Survival {
+    /// How long it was.
+    pub idle: Duration,
+    /// The last packet before it.
+    pub before: Place,
+    /// The packet that ended it.
+    pub after: Place,
 }
 
 impl Points {
@@ -71,7 +84,7 @@ impl Points {
         let point = &mut self.list[index];
         let summary = source.read(self.frames, &mut point.tracker);
         point.last = point.last.max(summary.last);
-        self.starts.push((self.frames, capture));
+        self.starts.push((self.frames, capture, index));
         self.frames += summary.frames;
         summary
     }
@@ -104,9 +117,33 @@ impl Points {
     /// Returns the capture and the frame in it for a frame number in evidence.
     #[must_use]
     pub fn place(&self, number: u64) -> Place {
-        let after = self.starts.partition_point(|&(before, _)| before < number);
-        let (before, capture) = self.starts[after.saturating_sub(1)];
+        let after = self.starts.partition_point(|&(before, ..)| before < number);
+        let (before, capture, _) = self.starts[after.saturating_sub(1)];
         Place { capture, frame: number - before }
+    }
+
+    /// Returns at which point a capture was made, if it was read.
+    #[must_use]
+    pub fn point(&self, capture: usize) -> Option<usize> {
+        let mut starts = self.starts.iter();
+        starts.find(|&&(_, other, _)| other == capture).map(|&(.., point)| point)
+    }
+
+    /// Returns the pauses that connections to `server` survived, the shortest first: of several
+    /// points, those of the one that saw the most. Of very many, the longest are there.
+    #[must_use]
+    pub fn survivals(&self, server: SocketAddr) -> Vec<Survival> {
+        let routes = self.list.iter().flat_map(|point| &point.tracker.routes);
+        let here = routes.filter(|route| route.server.address() == server);
+        let Some(route) = here.max_by_key(|route| route.survived.len()) else {
+            return Vec::new();
+        };
+        let survival = |witness: &Witness| Survival {
+            idle: witness.idle,
+            before: self.place(witness.before.frame()),
+            after: self.place(witness.after.frame()),
+        };
+        route.survived.values().map(survival).collect()
     }
 }
 
