@@ -5,4 +5,9 @@
 //! path, the suspects that stay and those that are ruled out, the products that fit, and what to
 //! change.
 
+mod judgement;
+mod log;
 pub mod suspect;
+
+pub use judgement::{Flow, Judgement, Offset, Path, Server, judge};
+pub use log::{Log, Logs};

@@ -27,6 +27,25 @@ pub enum Suspect {
     Mtu,
 }
 
+impl Suspect {
+    /// Returns the suspect as reports spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientCap => "client-cap",
+            Self::ServerTimer => "server-timer",
+            Self::BalancerIdle => "balancer-idle",
+            Self::GatewayIdle => "gateway-idle",
+            Self::Firewall => "firewall",
+            Self::Restart => "restart",
+            Self::PortExhaustion => "port-exhaustion",
+            Self::PacketLoss => "packet-loss",
+            Self::Overload => "overload",
+            Self::Mtu => "mtu",
+        }
+    }
+}
+
 /// What is known of a suspect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -38,6 +57,19 @@ pub enum Standing {
     RuledOut,
     /// Nothing that was seen speaks for or against it.
     CannotTell,
+}
+
+impl Standing {
+    /// Returns the standing as reports spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Possible => "possible",
+            Self::RuledOut => "ruled-out",
+            Self::CannotTell => "cannot-tell",
+        }
+    }
 }
 
 /// A suspect with what speaks for and against it.

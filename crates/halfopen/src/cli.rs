@@ -26,6 +26,7 @@ pub(crate) struct Cli {
 const HELP: &str = "\
 Examples:
   halfopen diagnose client.pcap    why did connections in this capture fail?
+  halfopen diagnose incident/      the same from captures, logs and socket tables together
   halfopen reproduce               run the outage that this project started from
   halfopen reproduce --list        what else can be run
   halfopen billing payment --init  the payment module of the outage, on real sockets";
@@ -37,16 +38,19 @@ pub(crate) enum Verb {
     Billing(billing::Billing),
 }
 
-/// Says why connections in a packet capture failed, and which frames show it.
+/// Says why connections failed, from captures and logs, and which frames and lines show it.
 #[derive(Debug, Args)]
 #[command(after_help = DIAGNOSE_HELP)]
 pub(crate) struct Diagnose {
-    /// Captures (pcap or pcapng, also in gzip); `-` is standard input.
+    /// Captures, logs, socket tables (also in gzip), or folders of them; `-` is standard input.
     ///
-    /// Several files are taken for a rotation if they follow each other in time, and for captures
-    /// at different points of the path if they overlap.
-    #[arg(required = true, value_name = "FILE")]
+    /// What a file is, its content says. Several captures are taken for a rotation if they follow
+    /// each other in time, and for captures at different points of the path if they overlap.
+    #[arg(required_unless_present = "forms", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Read FILE as a log of the form FORM, whatever it looks like.
+    #[arg(long = "form", value_name = "FORM=FILE", value_parser = form_of)]
+    pub(crate) forms: Vec<(String, PathBuf)>,
     /// How to print the report.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -58,9 +62,16 @@ pub(crate) struct Diagnose {
     pub(crate) quiet: bool,
 }
 
+/// Reads `FORM=FILE`.
+fn form_of(text: &str) -> Result<(String, PathBuf), String> {
+    let (form, file) = text.split_once('=').ok_or("it is like `ss=sockets.txt`")?;
+    Ok((form.to_owned(), file.into()))
+}
+
 const DIAGNOSE_HELP: &str = "\
 Examples:
   halfopen diagnose client.pcap
+  halfopen diagnose client.pcap client.log alb-logs/ ss.txt
   halfopen diagnose --json trace-*.pcap.gz | jq '.paths[] | {server, cause, idle_limit}'
   halfopen diagnose --format markdown client.pcap | gh issue create --title resets -F -
   ssh host tcpdump -w - port 443 | halfopen diagnose -

@@ -1,31 +1,43 @@
-//! `halfopen diagnose`: from captures to a report.
+//! `halfopen diagnose`: from captures and logs to a report.
 
 mod input;
 
 use core::hash::{BuildHasher as _, Hasher as _};
 use std::hash::RandomState;
+use std::io::Read;
 
 use halfopen_capture::{Limits, Points, Summary, pcap};
 use halfopen_core::cause::Cause;
+use halfopen_diagnosis::Logs;
+use halfopen_logs::Lines;
 
 use crate::Outcome;
 use crate::cli::{Diagnose, Format};
 use crate::failure::Failure;
 use crate::output;
-use crate::report::{self, Report};
-use input::Input;
+use crate::report::{self, Report, Sources};
+use input::Inputs;
 
 pub(crate) fn run(order: &Diagnose) -> Result<Outcome, Failure> {
-    let inputs = input::open_all(&order.files)?;
-    let names: Vec<String> = inputs.iter().map(Input::name).collect();
+    let Inputs { captures, logs, notes } = Inputs::open(order)?;
+    let names: Vec<String> = captures.iter().map(input::Capture::name).collect();
     let mut points = Points::new(Limits::default(), RandomState::new().build_hasher().finish());
     let mut summaries: Vec<Summary> = names.iter().map(|_| Summary::default()).collect();
-    for (capture, input) in input::in_order_of_time(inputs) {
+    for (capture, input) in input::in_order_of_time(captures) {
         let family = input.family();
         let summary = points.read(capture, &family, input.source()?);
         summaries[capture] = check(summary, &names[capture])?;
     }
-    let report = Report::new(&names, &summaries, &points);
+    let log_names: Vec<String> = logs.iter().map(input::Log::name).collect();
+    let logs = read_logs(logs)?;
+    let sources = Sources {
+        captures: names.iter().zip(&summaries).collect(),
+        points: &points,
+        logs: log_names.iter().zip(logs.list()).collect(),
+        notes,
+    };
+    let judgement = halfopen_diagnosis::judge(points.diagnose(), names.len(), logs.list());
+    let report = Report::new(sources, judgement);
     if !order.quiet {
         output::print(&match order.format() {
             Format::Json => report::json(&report),
@@ -35,6 +47,18 @@ pub(crate) fn run(order: &Diagnose) -> Result<Outcome, Failure> {
     }
     let found = report.paths.iter().any(|path| path.cause != Cause::None);
     Ok(if found { Outcome::Found } else { Outcome::Clear })
+}
+
+fn read_logs(inputs: Vec<input::Log>) -> Result<Logs, Failure> {
+    let mut logs = Logs::new();
+    for input in inputs {
+        let (form, path) = (input.form, input.name());
+        let mut bytes = input.bytes()?;
+        let source: &mut dyn Read = &mut bytes;
+        let lines = Lines::new(source).map_err(|error| Failure::open(path.as_ref(), error))?;
+        logs.read(form, lines);
+    }
+    Ok(logs)
 }
 
 /// Returns the summary if there is anything to judge. Damage is no failure as long as a frame came

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use halfopen_capture::pcap;
 use halfopen_core::scenario::DocumentError;
 use halfopen_lab::{hunt, reproduce, sweep, traffic};
+use halfopen_logs::FORMS;
 
 use crate::billing::BillingFailure;
 
@@ -16,6 +17,10 @@ pub(crate) enum Failure {
     Missing(PathBuf),
     #[error("`{}` is a directory", .0.display())]
     Directory(PathBuf),
+    #[error("nothing in `{}` is a capture or a log of a known form", .0.display())]
+    NothingIn(PathBuf),
+    #[error("there is no form of log called `{0}`")]
+    NoForm(String),
     #[error("no permission to read `{}`", .0.display())]
     Permission(PathBuf),
     #[error("cannot read `{}`: {error}", path.display())]
@@ -71,6 +76,7 @@ impl Failure {
             Self::Directory(path) => {
                 return Some(format!("name the files in it: {}/*", path.display()));
             }
+            Self::NothingIn(_) | Self::NoForm(_) => return Some(known_forms()),
             Self::NoScenario(_) => {
                 "`halfopen reproduce --list` names those that ship; a file is named with its ending"
             }
@@ -103,6 +109,12 @@ impl Failure {
         };
         Some(hint.to_owned())
     }
+}
+
+/// Names the forms of logs that are read.
+fn known_forms() -> String {
+    let names: Vec<&str> = FORMS.iter().map(|form| form.name).collect();
+    format!("the forms of logs are {}", names.join(", "))
 }
 
 fn hint_for_capture(error: &pcap::Error) -> Option<String> {
@@ -149,7 +161,11 @@ fn guess(magic: [u8; 4]) -> String {
         [b'{' | b'[', ..] => "JSON",
         [b'<', ..] => "HTML or XML",
         text if text.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e)) => {
-            "text; what tcpdump prints is no capture, what it writes with -w is"
+            return format!(
+                "it looks like text, and like no log: {}; what tcpdump prints is no capture, what \
+                 it writes with -w is",
+                known_forms()
+            );
         }
         _ => return "a capture is what tcpdump -w or Wireshark write".to_owned(),
     };

@@ -7,15 +7,16 @@ mod text;
 mod untrusted;
 pub(crate) mod value;
 
-use halfopen_capture::{Counts, PathReport, Points, Summary};
+use halfopen_capture::{Counts, Points, Summary};
 use halfopen_core::cause::{Cause, Culprit, Finding, Harm, Mechanism};
-use halfopen_core::verdict::Verdict;
+use halfopen_diagnosis::suspect::{self, Place, Seen};
+use halfopen_diagnosis::{self as diagnosis, Judgement};
 use serde::Serialize;
 
 pub(crate) use markdown::markdown;
 pub(crate) use text::{WIDTH, text};
-use value::At;
 pub(crate) use value::Seconds;
+use value::{At, Shift};
 
 /// The version of the report's form. Fields may be added within one.
 const FORMAT: u32 = 1;
@@ -25,10 +26,24 @@ const FORMAT: u32 = 1;
 pub(crate) struct Report {
     format: u32,
     pub(crate) captures: Vec<Capture>,
+    pub(crate) logs: Vec<Log>,
     pub(crate) paths: Vec<Path>,
     flows: Vec<Flow>,
     flows_omitted: u64,
     counts: Totals,
+    notes: Vec<String>,
+}
+
+/// What was read, under the names that the user gave.
+#[derive(Debug)]
+pub(crate) struct Sources<'a> {
+    /// In the order of the command line.
+    pub(crate) captures: Vec<(&'a String, &'a Summary)>,
+    pub(crate) points: &'a Points,
+    /// In the order of the command line.
+    pub(crate) logs: Vec<(&'a String, &'a diagnosis::Log)>,
+    /// What was passed over.
+    pub(crate) notes: Vec<String>,
 }
 
 /// A capture as it was read.
@@ -39,6 +54,20 @@ pub(crate) struct Capture {
     packets: u64,
     first: Option<At>,
     last: Option<At>,
+    clock_offset_s: Option<Shift>,
+    notes: Vec<String>,
+}
+
+/// A log as it was read.
+#[derive(Debug, Serialize)]
+pub(crate) struct Log {
+    file: String,
+    form: &'static str,
+    lines: u64,
+    records: u64,
+    first: Option<At>,
+    last: Option<At>,
+    clock_offset_s: Option<Shift>,
     notes: Vec<String>,
 }
 
@@ -57,6 +86,9 @@ pub(crate) struct Path {
     masked: u64,
     because: String,
     evidence: Vec<Evidence>,
+    lines: Vec<Line>,
+    suspects: Vec<Suspect>,
+    notes: Vec<String>,
 }
 
 /// Between which pauses the limit lies.
@@ -76,13 +108,43 @@ struct Flow {
     culprit: Culprit,
     idle_s: Option<Seconds>,
     evidence: Vec<Evidence>,
+    lines: Vec<Line>,
 }
 
-/// One thing that was seen.
+/// Who could have done it, and how that stands.
+#[derive(Debug, Serialize)]
+struct Suspect {
+    #[serde(rename = "suspect")]
+    who: &'static str,
+    standing: &'static str,
+    why: String,
+    evidence: Vec<Evidence>,
+    lines: Vec<Line>,
+    settles: Option<Settles>,
+}
+
+/// What would settle whether a suspect did it.
+#[derive(Debug, Serialize)]
+struct Settles {
+    what: String,
+    command: Option<String>,
+}
+
+/// One thing that was seen in a frame.
 #[derive(Debug, Serialize)]
 struct Evidence {
     capture: usize,
     frame: u64,
+    at: At,
+    fact: String,
+}
+
+/// One thing that a log says.
+#[derive(Debug, Serialize)]
+struct Line {
+    log: usize,
+    #[serde(rename = "line")]
+    number: u64,
     at: At,
     fact: String,
 }
@@ -99,18 +161,29 @@ struct Totals {
 }
 
 impl Report {
-    /// Puts together what was read and what it shows; `names` and `summaries` are the captures in
-    /// the order of the command line.
-    pub(crate) fn new(names: &[String], summaries: &[Summary], points: &Points) -> Self {
-        let diagnosis = points.diagnose();
-        let captures = names.iter().zip(summaries);
+    /// Puts together what a single capture shows.
+    pub(crate) fn of_capture(name: &String, summary: &Summary, points: &Points) -> Self {
+        let captures = vec![(name, summary)];
+        let sources = Sources { captures, points, logs: Vec::new(), notes: Vec::new() };
+        Self::new(sources, diagnosis::judge(points.diagnose(), 1, &[]))
+    }
+
+    /// Puts together what was read and what follows from it.
+    pub(crate) fn new(sources: Sources<'_>, judgement: Judgement) -> Self {
+        let Sources { captures, points, logs, notes } = sources;
+        let captures = captures.into_iter().zip(judgement.capture_offsets);
+        let logs = logs.into_iter().zip(judgement.log_offsets);
         Self {
             format: FORMAT,
-            captures: captures.map(|(name, summary)| Capture::new(name, summary)).collect(),
-            paths: diagnosis.paths.into_iter().map(|path| Path::new(path, points)).collect(),
-            flows: diagnosis.flows.into_iter().map(|flow| Flow::new(flow, points)).collect(),
-            flows_omitted: diagnosis.flows_omitted,
-            counts: Totals::new(diagnosis.counts),
+            captures: captures
+                .map(|((name, summary), offset)| Capture::new(name, summary, offset))
+                .collect(),
+            logs: logs.map(|((name, log), offset)| Log::new(name, log, offset)).collect(),
+            paths: judgement.paths.into_iter().map(|path| Path::new(path, points)).collect(),
+            flows: judgement.flows.into_iter().map(|flow| Flow::new(flow, points)).collect(),
+            flows_omitted: judgement.flows_omitted,
+            counts: Totals::new(judgement.counts),
+            notes,
         }
     }
 }
@@ -122,20 +195,37 @@ pub(crate) fn json(report: &Report) -> String {
 }
 
 impl Capture {
-    fn new(name: &str, summary: &Summary) -> Self {
+    fn new(name: &str, summary: &Summary, offset: Option<diagnosis::Offset>) -> Self {
         Self {
             file: name.to_owned(),
             frames: summary.frames,
             packets: summary.packets,
             first: summary.first.map(At),
             last: summary.last.map(At),
+            clock_offset_s: offset.map(Shift),
             notes: notes::notes(summary),
         }
     }
 }
 
+impl Log {
+    fn new(name: &str, log: &diagnosis::Log, offset: Option<diagnosis::Offset>) -> Self {
+        Self {
+            file: name.to_owned(),
+            form: log.form,
+            lines: log.summary.lines,
+            records: log.summary.records,
+            first: log.summary.span.map(|(first, _)| At(first)),
+            last: log.summary.span.map(|(_, last)| At(last)),
+            clock_offset_s: offset.map(Shift),
+            notes: notes::of_log(log),
+        }
+    }
+}
+
 impl Path {
-    fn new(path: PathReport, points: &Points) -> Self {
+    fn new(path: diagnosis::Path, points: &Points) -> Self {
+        let (evidence, lines) = sort(path.evidence, points);
         Self {
             server: path.server.to_string(),
             cause: path.cause,
@@ -151,32 +241,61 @@ impl Path {
             failures: path.failures,
             masked: path.masked,
             because: path.because,
-            evidence: Evidence::all(path.evidence, points),
+            evidence,
+            lines,
+            suspects: path.suspects.into_iter().map(|it| Suspect::new(it, points)).collect(),
+            notes: path.notes,
         }
     }
 }
 
 impl Flow {
-    fn new(verdict: Verdict, points: &Points) -> Self {
+    fn new(flow: diagnosis::Flow, points: &Points) -> Self {
+        let (evidence, lines) = sort(flow.evidence, points);
         Self {
-            name: verdict.flow.to_string(),
-            finding: verdict.finding,
-            harm: verdict.harm,
-            culprit: verdict.culprit,
-            idle_s: verdict.idle.map(Seconds),
-            evidence: Evidence::all(verdict.evidence, points),
+            name: flow.key.to_string(),
+            finding: flow.finding,
+            harm: flow.harm,
+            culprit: flow.culprit,
+            idle_s: flow.idle.map(Seconds),
+            evidence,
+            lines,
         }
     }
 }
 
-impl Evidence {
-    fn all(evidence: Vec<halfopen_core::verdict::Evidence>, points: &Points) -> Vec<Self> {
-        let placed = |seen: halfopen_core::verdict::Evidence| {
-            let place = points.place(seen.frame);
-            Self { capture: place.capture, frame: place.frame, at: At(seen.at), fact: seen.fact }
-        };
-        evidence.into_iter().map(placed).collect()
+impl Suspect {
+    fn new(opinion: suspect::Opinion, points: &Points) -> Self {
+        let (evidence, lines) = sort(opinion.evidence, points);
+        Self {
+            who: opinion.suspect.as_str(),
+            standing: opinion.standing.as_str(),
+            why: opinion.why,
+            evidence,
+            lines,
+            settles: opinion
+                .settles
+                .map(|suspect::Settles { what, command }| Settles { what, command }),
+        }
     }
+}
+
+/// Sorts what was seen into frames and lines.
+fn sort(seen: Vec<Seen>, points: &Points) -> (Vec<Evidence>, Vec<Line>) {
+    let (mut evidence, mut lines) = (Vec::new(), Vec::new());
+    for Seen { at, place, fact } in seen {
+        let at = At(at);
+        match place {
+            Place::Frame(number) => {
+                let place = points.place(number);
+                evidence.push(Evidence { capture: place.capture, frame: place.frame, at, fact });
+            }
+            Place::Line { log, line } => {
+                lines.push(Line { log, number: line, at, fact });
+            }
+        }
+    }
+    (evidence, lines)
 }
 
 impl Totals {

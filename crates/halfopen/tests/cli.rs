@@ -176,7 +176,7 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn a_directory_is_no_capture() {
-    assert_fails(&["diagnose", "captures"], &["`captures` is a directory", "captures/*"]);
+    assert_fails(&["diagnose", "captures"], &["nothing in `captures` is a capture"]);
 }
 
 #[test]

@@ -1,52 +1,116 @@
-//! The captures that the user names: files, pipes, standard input.
+//! What the user names: files, folders, pipes, standard input; captures and logs.
+
+mod folder;
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use halfopen_capture::Source;
+use halfopen_capture::{Source, pcap};
 use halfopen_core::time::Instant;
+use halfopen_logs::reader::HEAD_MAX;
+use halfopen_logs::{FORMS, Form, Lines};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
+use crate::cli::Diagnose;
 use crate::failure::Failure;
 
 pub(crate) type Bytes = Box<dyn Read>;
 
+/// All that the user gave, looked at and not yet read.
+pub(crate) struct Inputs {
+    /// In the order of the command line.
+    pub(crate) captures: Vec<Capture>,
+    /// Likewise.
+    pub(crate) logs: Vec<Log>,
+    /// What was passed over.
+    pub(crate) notes: Vec<String>,
+}
+
 /// A capture that could be opened.
-pub(crate) struct Input {
+pub(crate) struct Capture {
     path: PathBuf,
     starts: Option<Instant>,
     /// What cannot be opened again, or need not be.
     kept: Option<Source<Bytes>>,
 }
 
-/// Looks at all captures before any is read, so that nothing is judged if one is missing.
-///
-/// Of many files only those stay open that can be read but once.
-pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
-    if paths.iter().filter(|path| is_stdin(path)).count() > 1 {
-        return Err(Failure::StdinTwice);
+/// A log of a form that is known.
+pub(crate) struct Log {
+    path: PathBuf,
+    pub(crate) form: &'static Form,
+    kept: Option<Bytes>,
+}
+
+/// What a source turned out to be.
+enum Opened {
+    Capture(Source<Bytes>),
+    Log(&'static Form, Bytes),
+}
+
+impl Inputs {
+    /// Looks at all sources before any is read, so that nothing is judged if one is missing.
+    ///
+    /// Of many files only those stay open that can be read but once.
+    pub(crate) fn open(order: &Diagnose) -> Result<Self, Failure> {
+        let named = order.files.iter().chain(order.forms.iter().map(|(_, path)| path));
+        if named.filter(|path| is_stdin(path)).count() > 1 {
+            return Err(Failure::StdinTwice);
+        }
+        let only = order.files.len() + order.forms.len() == 1;
+        let mut inputs = Self { captures: Vec::new(), logs: Vec::new(), notes: Vec::new() };
+        for path in &order.files {
+            if path.is_dir() {
+                inputs.add_folder(path)?;
+            } else {
+                inputs.add(path.clone(), open(path)?, only);
+            }
+        }
+        for (name, path) in &order.forms {
+            let form = FORMS.iter().find(|form| form.name == name);
+            let form = form.ok_or_else(|| Failure::NoForm(name.clone()))?;
+            inputs.add(path.clone(), Opened::Log(form, bytes(path)?), only);
+        }
+        Ok(inputs)
     }
-    let only = paths.len() == 1;
-    paths
-        .iter()
-        .map(|path| {
-            let source = open(path)?;
-            let starts = source.starts();
-            let kept = (only || !path.is_file()).then_some(source);
-            Ok(Input { path: path.clone(), starts, kept })
-        })
-        .collect()
+
+    /// Adds what in a folder can be read; for what cannot, a note.
+    fn add_folder(&mut self, folder: &Path) -> Result<(), Failure> {
+        let before = self.captures.len() + self.logs.len();
+        for path in folder::files(folder)? {
+            match open(&path) {
+                Ok(opened) => self.add(path, opened, false),
+                Err(error) => self.notes.push(format!("passed over: {error}")),
+            }
+        }
+        if self.captures.len() + self.logs.len() == before {
+            return Err(Failure::NothingIn(folder.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: PathBuf, opened: Opened, only: bool) {
+        let keep = only || !path.is_file();
+        match opened {
+            Opened::Capture(source) => {
+                let starts = source.starts();
+                self.captures.push(Capture { path, starts, kept: keep.then_some(source) });
+            }
+            Opened::Log(form, bytes) => {
+                self.logs.push(Log { path, form, kept: keep.then_some(bytes) });
+            }
+        }
+    }
 }
 
 /// Returns the captures with their places on the command line, in the order of their starts.
-pub(crate) fn in_order_of_time(inputs: Vec<Input>) -> Vec<(usize, Input)> {
-    let mut inputs: Vec<(usize, Input)> = inputs.into_iter().enumerate().collect();
-    inputs.sort_by_key(|(_, input)| (input.starts.is_none(), input.starts));
-    inputs
+pub(crate) fn in_order_of_time(captures: Vec<Capture>) -> Vec<(usize, Capture)> {
+    let mut captures: Vec<(usize, Capture)> = captures.into_iter().enumerate().collect();
+    captures.sort_by_key(|(_, capture)| (capture.starts.is_none(), capture.starts));
+    captures
 }
 
-impl Input {
+impl Capture {
     /// Returns its name in reports: as the user gave it.
     pub(crate) fn name(&self) -> String {
         self.path.display().to_string()
@@ -59,7 +123,19 @@ impl Input {
 
     /// Opens it, unless it is open.
     pub(crate) fn source(self) -> Result<Source<Bytes>, Failure> {
-        self.kept.map_or_else(|| open(&self.path), Ok)
+        self.kept.map_or_else(|| capture(&self.path, bytes(&self.path)?), Ok)
+    }
+}
+
+impl Log {
+    /// Returns its name in reports: as the user gave it.
+    pub(crate) fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Opens it, unless it is open.
+    pub(crate) fn bytes(self) -> Result<Bytes, Failure> {
+        self.kept.map_or_else(|| bytes(&self.path), Ok)
     }
 }
 
@@ -67,19 +143,41 @@ fn is_stdin(path: &Path) -> bool {
     path == "-"
 }
 
-fn open(path: &Path) -> Result<Source<Bytes>, Failure> {
-    let bytes: Bytes = if is_stdin(path) {
-        Box::new(io::stdin())
-    } else {
-        let file = File::open(path).map_err(|error| Failure::open(path, error))?;
-        let metadata = file.metadata().map_err(|error| Failure::open(path, error))?;
-        if metadata.is_dir() {
-            return Err(Failure::Directory(path.to_owned()));
-        }
-        Box::new(progress(path, metadata.len()).wrap_read(file))
+/// Opens a source, and sees from its first bytes what it is.
+fn open(path: &Path) -> Result<Opened, Failure> {
+    let mut bytes = bytes(path)?;
+    let mut head = Vec::new();
+    let unreadable = |error| Failure::open(path, error);
+    (&mut bytes).take(HEAD_MAX as u64).read_to_end(&mut head).map_err(unreadable)?;
+    let form = match pcap::Reader::new(head.as_slice()) {
+        Ok(_) => None,
+        Err(_) => form(&head),
     };
+    let whole: Bytes = Box::new(Cursor::new(head).chain(bytes));
+    match form {
+        Some(form) => Ok(Opened::Log(form, whole)),
+        None => capture(path, whole).map(Opened::Capture),
+    }
+}
+
+/// Returns the form of a log that starts with `head`, plain or in gzip.
+fn form(head: &[u8]) -> Option<&'static Form> {
+    let mut lines = Lines::new(head).ok()?;
+    halfopen_logs::recognise(lines.peek().ok()?)
+}
+
+fn capture(path: &Path, bytes: Bytes) -> Result<Source<Bytes>, Failure> {
     Source::open(bytes)
         .map_err(|error| Failure::Capture { input: path.display().to_string(), error })
+}
+
+fn bytes(path: &Path) -> Result<Bytes, Failure> {
+    if is_stdin(path) {
+        return Ok(Box::new(io::stdin()));
+    }
+    let file = File::open(path).map_err(|error| Failure::open(path, error))?;
+    let length = file.metadata().map_err(|error| Failure::open(path, error))?.len();
+    Ok(Box::new(progress(path, length).wrap_read(file)))
 }
 
 /// Returns a bar on standard error; nobody sees it unless that is a terminal.

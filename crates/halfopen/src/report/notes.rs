@@ -1,6 +1,7 @@
-//! What a reader of the report should know of a capture: what was not read, and why.
+//! What a reader of the report should know of a source: what was not read, and why.
 
 use halfopen_capture::{Summary, pcap::Error};
+use halfopen_diagnosis::Log;
 
 /// Says what was wrong with a capture.
 pub(super) fn notes(summary: &Summary) -> Vec<String> {
@@ -28,6 +29,25 @@ pub(super) fn notes(summary: &Summary) -> Vec<String> {
              them",
             frames(summary.absurd_times)
         ));
+    }
+    notes
+}
+
+/// Says what was wrong with a log.
+pub(super) fn of_log(log: &Log) -> Vec<String> {
+    let (mut notes, summary) = (Vec::new(), &log.summary);
+    if let Some(error) = &summary.broken {
+        notes.push(format!("it cannot be read to its end: {error}; what came after is not judged"));
+    }
+    if let Some(first) = summary.unread_first {
+        let (unread, lines) = (summary.unread, summary.lines);
+        notes.push(format!("{unread} of {lines} lines make no sense as this form, first {first}"));
+    }
+    if summary.zone_assumed {
+        notes.push("its times name no zone and were taken for UTC".to_owned());
+    }
+    if log.unkept > 0 {
+        notes.push(format!("{} records are too many to keep and are not judged", log.unkept));
     }
     notes
 }

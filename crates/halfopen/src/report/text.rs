@@ -7,7 +7,8 @@ use halfopen_core::cause::{Cause, Finding, Harm};
 use textwrap::{Options, WordSplitter};
 
 use super::untrusted::visible;
-use super::{Capture, Evidence, Path, Report, advice};
+use super::value::At;
+use super::{Capture, Log, Path, Report, Suspect, advice};
 use crate::output::{BAD, BOLD, DIM, GOOD, WARN};
 
 /// Healthy paths beyond this many are counted and not told one by one.
@@ -20,7 +21,7 @@ pub(crate) const WIDTH: usize = 100;
 pub(crate) fn text(report: &Report, width: usize) -> String {
     let mut text = String::new();
     let healthy = |path: &&Path| path.cause == Cause::None;
-    let several = report.captures.len() > 1;
+    let several = report.captures.len() + report.logs.len() > 1;
     for path in report.paths.iter().filter(|path| !healthy(path)) {
         text.push_str(&trouble(path, several, width));
         text.push('\n');
@@ -41,6 +42,12 @@ pub(crate) fn text(report: &Report, width: usize) -> String {
     text.push_str(&flows(report));
     for (index, capture) in report.captures.iter().enumerate() {
         text.push_str(&file(several.then_some(index), capture));
+    }
+    for (index, log) in report.logs.iter().enumerate() {
+        text.push_str(&log_file(several.then_some(index), log));
+    }
+    for what in &report.notes {
+        let _ = writeln!(text, "{WARN}note{WARN:#}: {}", visible(what));
     }
     text
 }
@@ -67,9 +74,16 @@ fn trouble(path: &Path, several: bool, width: usize) -> String {
     if let Some(next) = advice::next(path) {
         row("next", &next);
     }
-    if !path.evidence.is_empty() {
+    for note in &path.notes {
+        row("note", note);
+    }
+    if !path.suspects.is_empty() {
         text.push('\n');
-        text.push_str(&table(&path.evidence, several, width));
+        text.push_str(&suspects(&path.suspects, width));
+    }
+    if !path.evidence.is_empty() || !path.lines.is_empty() {
+        text.push('\n');
+        text.push_str(&table(path, several, width));
     }
     text
 }
@@ -84,25 +98,49 @@ fn row(word: &str, what: &str, width: usize) -> String {
     format!("  {BOLD}{word:6}{BOLD:#} {}\n", filled.trim_start())
 }
 
-/// What shows it, frame by frame.
-fn table(evidence: &[Evidence], several: bool, width: usize) -> String {
-    let place = |seen: &Evidence| {
-        if several { format!("{}:{}", seen.capture, seen.frame) } else { seen.frame.to_string() }
-    };
-    let places: Vec<String> = evidence.iter().map(place).collect();
-    let column = places.iter().map(String::len).max().unwrap_or(0).max("frame".len());
-    let mut text =
-        format!("  {DIM}{:>column$}  {:26}  what it shows{DIM:#}\n", "frame", "time (UTC)");
-    let indent = " ".repeat(column + 32);
-    for (place, seen) in places.iter().zip(evidence) {
-        let options = Options::new(width)
-            .initial_indent(&indent)
-            .subsequent_indent(&indent)
-            .word_splitter(WordSplitter::NoHyphenation);
-        let fact = textwrap::fill(&visible(&seen.fact), options);
-        let _ = writeln!(text, "  {place:>column$}  {}  {}", seen.at, fact.trim_start());
+/// Who could have done it.
+fn suspects(suspects: &[Suspect], width: usize) -> String {
+    let column = suspects.iter().map(|it| it.who.len()).max().unwrap_or(0);
+    let mut text = format!("  {DIM}{:column$}  {:11}  why{DIM:#}\n", "suspect", "standing");
+    let indent = " ".repeat(column + 17);
+    for Suspect { who, standing, why, settles, .. } in suspects {
+        let why = match settles {
+            Some(settles) => format!("{why}; {}", settles.what),
+            None => why.clone(),
+        };
+        let _ = writeln!(text, "  {who:column$}  {standing:11}  {}", hang(&why, &indent, width));
+        if let Some(command) = settles.as_ref().and_then(|settles| settles.command.as_ref()) {
+            let _ = writeln!(text, "{indent}{}", visible(command));
+        }
     }
     text
+}
+
+/// What shows it: the frames, then the lines.
+fn table(path: &Path, several: bool, width: usize) -> String {
+    let number = |kind: &str, index: usize, number: u64| {
+        if several { format!("{kind}{index}:{number}") } else { number.to_string() }
+    };
+    let mut rows: Vec<(String, At, &str)> = Vec::new();
+    rows.extend(path.evidence.iter().map(|e| (number("", e.capture, e.frame), e.at, &*e.fact)));
+    rows.extend(path.lines.iter().map(|l| (number("log ", l.log, l.number), l.at, &*l.fact)));
+    let word = if path.evidence.is_empty() { "line" } else { "frame" };
+    let column = rows.iter().map(|(place, ..)| place.len()).max().unwrap_or(0).max(word.len());
+    let mut text = format!("  {DIM}{word:>column$}  {:26}  what it shows{DIM:#}\n", "time (UTC)");
+    let indent = " ".repeat(column + 32);
+    for (place, at, fact) in rows {
+        let _ = writeln!(text, "  {place:>column$}  {at}  {}", hang(fact, &indent, width));
+    }
+    text
+}
+
+/// Breaks a text into lines of which all but the first are indented.
+fn hang(text: &str, indent: &str, width: usize) -> String {
+    let options = Options::new(width)
+        .initial_indent(indent)
+        .subsequent_indent(indent)
+        .word_splitter(WordSplitter::NoHyphenation);
+    textwrap::fill(&visible(text), options).trim_start().to_owned()
 }
 
 /// A path with which nothing is wrong.
@@ -138,8 +176,28 @@ fn file(index: Option<usize>, capture: &Capture) -> String {
     if let (Some(first), Some(last)) = (capture.first, capture.last) {
         let _ = write!(text, ", {first} to {last} UTC");
     }
+    if let Some(offset) = capture.clock_offset_s.filter(|offset| offset.seconds() != 0.0) {
+        let _ = write!(text, ", clock {offset}");
+    }
     text.push('\n');
     for what in &capture.notes {
+        let _ = writeln!(text, "  {WARN}note{WARN:#}: {}", visible(what));
+    }
+    text
+}
+
+/// A log and what should be known of it.
+fn log_file(index: Option<usize>, log: &Log) -> String {
+    let name = index.map_or("log".to_owned(), |index| format!("log {index}"));
+    let mut text = format!("{name}: {}, {}, {} records", visible(&log.file), log.form, log.records);
+    if let (Some(first), Some(last)) = (log.first, log.last) {
+        let _ = write!(text, ", {first} to {last} UTC");
+    }
+    if let Some(offset) = log.clock_offset_s.filter(|offset| offset.seconds() != 0.0) {
+        let _ = write!(text, ", clock {offset}");
+    }
+    text.push('\n');
+    for what in &log.notes {
         let _ = writeln!(text, "  {WARN}note{WARN:#}: {}", visible(what));
     }
     text

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use halfopen_core::time::{Duration, Instant};
+use halfopen_diagnosis::Offset;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
@@ -13,6 +14,30 @@ pub(crate) struct At(pub(crate) Instant);
 /// A time span, written in seconds and rounded to the millisecond.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seconds(pub(crate) Duration);
+
+/// How far a clock is ahead, written in seconds and rounded to the millisecond.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shift(pub(crate) Offset);
+
+impl Shift {
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of decades fit into 53 bits")]
+    pub(crate) fn seconds(self) -> f64 {
+        let millis = self.0.0 / 1_000_000 + self.0.0 % 1_000_000 / 500_000;
+        millis as f64 / 1e3
+    }
+}
+
+impl fmt::Display for Shift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:+.3} s", self.seconds())
+    }
+}
+
+impl Serialize for Shift {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.seconds())
+    }
+}
 
 impl At {
     fn timestamp(self) -> Timestamp {

@@ -1,7 +1,6 @@
 //! The verdict on trial: what a blind diagnosis says, what really happened, what was expected.
 
 use core::fmt::Write as _;
-use std::slice;
 
 use halfopen_capture::{Limits, PathReport, Points, Source};
 use halfopen_core::cause::{Cause, Culprit, Harm, Mechanism};
@@ -60,7 +59,7 @@ impl Trial {
         let summary =
             points.read(0, &client.place, source.expect("the simulator writes whole files"));
         let name = files.first().cloned().unwrap_or_else(|| client.place.clone());
-        let report = Report::new(&[name], slice::from_ref(&summary), &points);
+        let report = Report::of_capture(&name, &summary, &points);
         let mut paths = points.diagnose().paths.into_iter();
         Self {
             seed,

@@ -1,0 +1,164 @@
+//! What all sources together say.
+
+use core::fmt;
+use std::net::SocketAddr;
+
+use halfopen_capture::{Counts, Diagnosis, PathReport};
+use halfopen_core::cause::{Cause, Culprit, Finding, Harm, Mechanism};
+use halfopen_core::flow::FlowKey;
+use halfopen_core::time::Duration;
+use halfopen_core::verdict::{Evidence, Verdict};
+
+use crate::log::Log;
+use crate::suspect::{Opinion, Place, Seen};
+
+/// What all sources together say.
+#[derive(Clone, Debug, Default)]
+pub struct Judgement {
+    /// What is wrong with each path, the worst first.
+    pub paths: Vec<Path>,
+    /// What became of each flow, in the order in which they were opened.
+    pub flows: Vec<Flow>,
+    /// How many flows are not listed.
+    pub flows_omitted: u64,
+    /// What was counted over all captures.
+    pub counts: Counts,
+    /// How far the clock of each capture is ahead of the first source's, in the order of the
+    /// captures; `None` if that is not known.
+    pub capture_offsets: Vec<Option<Offset>>,
+    /// The same of each log.
+    pub log_offsets: Vec<Option<Offset>>,
+}
+
+/// What is wrong with one path: all connections to one server.
+#[derive(Clone, Debug)]
+pub struct Path {
+    /// The server.
+    pub server: Server,
+    /// Why connections fail.
+    pub cause: Cause,
+    /// How it shows, if a box forgot.
+    pub mechanism: Option<Mechanism>,
+    /// Whose doing it is.
+    pub culprit: Culprit,
+    /// The worst that it did to a request.
+    pub harm: Harm,
+    /// The longest pause that a connection survived, below the shortest that one died of.
+    pub survived: Option<Duration>,
+    /// The shortest pause that a connection died of.
+    pub died: Option<Duration>,
+    /// Connections seen.
+    pub connections: u64,
+    /// Requests seen.
+    pub requests: u64,
+    /// Requests without a response that were not repeated.
+    pub failures: u64,
+    /// Requests without a response that the client repeated by itself.
+    pub masked: u64,
+    /// The reason in one sentence.
+    pub because: String,
+    /// What shows it; empty only if nothing is wrong.
+    pub evidence: Vec<Seen>,
+    /// Who could have done it, and how each stands.
+    pub suspects: Vec<Opinion>,
+    /// What else a reader should know: sources that contradict each other, what is missing.
+    pub notes: Vec<String>,
+}
+
+/// Whom connections go to, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Server {
+    /// By address and port.
+    Address(SocketAddr),
+    /// As a log names it: `payment.example:443`.
+    Name(Box<str>),
+    /// No source names it.
+    Unknown,
+}
+
+/// What became of one flow.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// The flow.
+    pub key: FlowKey,
+    /// What became of it.
+    pub finding: Finding,
+    /// What it did to requests.
+    pub harm: Harm,
+    /// Whose doing it was.
+    pub culprit: Culprit,
+    /// The pause that came before its end, if that has to do with it.
+    pub idle: Option<Duration>,
+    /// What shows it; empty only for a healthy flow.
+    pub evidence: Vec<Seen>,
+}
+
+/// How far one clock is ahead of another, in nanoseconds; negative if it is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Offset(pub i64);
+
+/// Judges what `count` captures show and logs say.
+#[must_use]
+pub fn judge(captures: Diagnosis, count: usize, logs: &[Log]) -> Judgement {
+    let Diagnosis { paths, flows, flows_omitted, counts, .. } = captures;
+    Judgement {
+        paths: paths.into_iter().map(Path::from).collect(),
+        flows: flows.into_iter().map(Flow::from).collect(),
+        flows_omitted,
+        counts,
+        capture_offsets: vec![None; count],
+        log_offsets: vec![None; logs.len()],
+    }
+}
+
+impl From<PathReport> for Path {
+    fn from(report: PathReport) -> Self {
+        Self {
+            server: Server::Address(report.server),
+            cause: report.cause,
+            mechanism: report.mechanism,
+            culprit: report.culprit,
+            harm: report.harm,
+            survived: report.survived,
+            died: report.died,
+            connections: report.connections,
+            requests: report.requests,
+            failures: report.failures,
+            masked: report.masked,
+            because: report.because,
+            evidence: report.evidence.into_iter().map(Seen::from).collect(),
+            suspects: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl From<Verdict> for Flow {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            key: verdict.flow,
+            finding: verdict.finding,
+            harm: verdict.harm,
+            culprit: verdict.culprit,
+            idle: verdict.idle,
+            evidence: verdict.evidence.into_iter().map(Seen::from).collect(),
+        }
+    }
+}
+
+impl From<Evidence> for Seen {
+    fn from(evidence: Evidence) -> Self {
+        let Evidence { at, frame, fact } = evidence;
+        Self { at, place: Place::Frame(frame), fact }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.pad(name),
+            Self::Unknown => f.pad("unknown"),
+        }
+    }
+}
