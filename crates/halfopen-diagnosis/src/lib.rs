@@ -7,6 +7,7 @@
 
 mod judgement;
 mod log;
+pub mod matching;
 pub mod suspect;
 
 pub use judgement::{Flow, Judgement, Offset, Path, Server, judge};
