@@ -5,6 +5,7 @@
 //! path, the suspects that stay and those that are ruled out, the products that fit, and what to
 //! change.
 
+pub mod advice;
 mod judgement;
 mod log;
 pub mod matching;
