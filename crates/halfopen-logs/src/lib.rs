@@ -10,6 +10,7 @@
 pub mod alb;
 pub mod flows;
 pub mod lines;
+pub mod metrics;
 pub mod reader;
 pub mod record;
 pub mod sockets;

@@ -84,6 +84,17 @@ impl<R: Read> Lines<R> {
         source.fill_buf()
     }
 
+    /// Returns all that is left, or `None` if that is longer than `max` bytes.
+    pub fn rest(&mut self, max: usize) -> io::Result<Option<Vec<u8>>> {
+        let source: &mut dyn BufRead = match &mut self.source {
+            Source::Plain(text) => text,
+            Source::Gzip(text) => text.as_mut(),
+        };
+        let mut bytes = Vec::new();
+        source.take(max as u64 + 1).read_to_end(&mut bytes)?;
+        Ok((bytes.len() <= max).then_some(bytes))
+    }
+
     /// Returns the next line; `None` after the last.
     #[expect(clippy::should_implement_trait, reason = "a line borrows the buffer it stands in")]
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {

@@ -7,6 +7,7 @@ use halfopen_core::time::Instant;
 use crate::alb;
 use crate::flows;
 use crate::lines::Lines;
+use crate::metrics;
 use crate::record::Record;
 use crate::sockets;
 
@@ -30,8 +31,15 @@ pub struct Form {
 pub type ReadLines = fn(Lines<&mut dyn Read>, &mut dyn FnMut(Record)) -> Summary;
 
 /// All forms, the more particular first: the first that recognises a source reads it.
-pub const FORMS: &[Form] =
-    &[alb::ACCESS, alb::CONNECTION, flows::FLOWS, sockets::PROC, sockets::SS, sockets::NETSTAT];
+pub const FORMS: &[Form] = &[
+    alb::ACCESS,
+    alb::CONNECTION,
+    flows::FLOWS,
+    metrics::METRICS,
+    sockets::PROC,
+    sockets::SS,
+    sockets::NETSTAT,
+];
 
 /// Returns the form of a source that starts with `head`.
 #[must_use]
