@@ -6,6 +6,7 @@
 pub mod balancer;
 pub mod gateway;
 pub mod ledger;
+pub mod logs;
 pub mod packet;
 pub mod pcap;
 mod script;

@@ -9,7 +9,7 @@ use halfopen_core::balancer::log::AccessEntry;
 use halfopen_core::rng::Rng;
 use halfopen_core::time::Duration;
 use halfopen_logs::reader::Form;
-use halfopen_logs::{Lines, alb};
+use halfopen_logs::{Lines, alb, flows};
 
 /// Larger than most caches.
 const SIZE: usize = 64 << 20;
@@ -53,6 +53,28 @@ static ALB_ACCESS: LazyLock<Vec<u8>> = LazyLock::new(|| {
 #[divan::bench]
 fn alb_access(bencher: Bencher<'_, '_>) {
     read(bencher, &alb::ACCESS, &ALB_ACCESS);
+}
+
+static VPC_FLOWS: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let (mut rng, mut log) = (Rng::new(2), Vec::with_capacity(SIZE + 1_024));
+    while log.len() < SIZE {
+        let [a, b, c, d, ..] = rng.bits().to_be_bytes();
+        let (port, bytes) = (rng.below(65_536), rng.below(1 << 20));
+        let start = 1_795_333_531 + rng.below(86_400);
+        writeln!(
+            log,
+            "2 123456789012 eni-0{a:02x}{b:02x}{c:02x}9c0c9188aa 10.{a}.{b}.{c} 10.78.4.{d} {port} \
+             443 6 20 {bytes} {start} {} ACCEPT OK",
+            start + 60
+        )
+        .expect("memory takes what is written");
+    }
+    log
+});
+
+#[divan::bench]
+fn vpc_flows(bencher: Bencher<'_, '_>) {
+    read(bencher, &flows::FLOWS, &VPC_FLOWS);
 }
 
 fn read(bencher: Bencher<'_, '_>, form: &Form, log: &[u8]) {

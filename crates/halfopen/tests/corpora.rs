@@ -52,3 +52,23 @@ fn texts_and_histories_of_the_corpus_teach_a_ledger() {
 fn talk_of_the_corpus_passes_through_a_balancer() {
     assert!(replay("balancer", fuzz::balancer::run) >= 12);
 }
+
+#[test]
+fn tables_of_sockets_of_the_corpus_are_read() {
+    assert!(replay("sockets", fuzz::logs::sockets) >= 12);
+}
+
+#[test]
+fn flow_logs_of_the_corpus_are_read() {
+    assert!(replay("flows", fuzz::logs::flows) >= 12);
+}
+
+#[test]
+fn metrics_of_the_corpus_are_read() {
+    assert!(replay("metrics", fuzz::logs::metrics) >= 12);
+}
+
+#[test]
+fn logs_of_the_corpus_are_recognised_and_read() {
+    assert!(replay("logs", fuzz::logs::any) >= 12);
+}
