@@ -52,6 +52,9 @@ pub struct PathReport {
     pub died: Option<Duration>,
     /// After which pauses the far end closed idle connections.
     pub closings: Option<Closings>,
+    /// What the clients call themselves (`User-Agent`), where their requests can be read: the first
+    /// few names.
+    pub user_agents: Vec<Box<str>>,
     /// Connections seen.
     pub connections: u64,
     /// Requests seen: runs of client data. TLS handshakes do not count.

@@ -7,6 +7,7 @@
 //! The input is hostile: nothing here panics on it, and a time stamp is believed only as far as it
 //! agrees with its neighbours. Time is the frame's time; nothing reads a clock.
 
+mod agents;
 mod blocked;
 mod case;
 mod clock;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use halfopen_core::time::{Duration, Instant};
 
+use crate::agents::Agents;
 use crate::content::Content;
 use crate::timeline::{Crowd, End, Mark, Sender};
 
@@ -69,6 +70,7 @@ pub(crate) struct Route {
     /// When the server accepted connections, in order.
     openings: VecDeque<Mark>,
     pending: Vec<Pending>,
+    pub(crate) agents: Agents,
     /// Pauses survived that nobody has asked for yet, up to so many.
     pub(crate) fresh: Vec<Duration>,
     pub(crate) fresh_max: usize,
@@ -94,6 +96,7 @@ impl Route {
             heard: [None; 2],
             openings: VecDeque::new(),
             pending: Vec::new(),
+            agents: Agents::default(),
             fresh: Vec::new(),
             fresh_max: 0,
         }

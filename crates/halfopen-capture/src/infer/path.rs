@@ -45,6 +45,7 @@ pub(crate) fn infer(route: &Route, verdicts: &[(usize, Verdict)], in_vain: u64) 
         survived: route.longest_survived().map(|witness| witness.idle),
         died: None,
         closings: closings(route),
+        user_agents: route.agents.names().to_vec(),
         connections: route.connections,
         requests: route.requests,
         failures: count(Harm::Failed),

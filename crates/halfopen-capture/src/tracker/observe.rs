@@ -292,6 +292,7 @@ impl Timeline {
             request => {
                 let state = if seen.asks() { Awaiting::Response } else { Awaiting::Nothing };
                 route.requests += u64::from(state == Awaiting::Response);
+                route.agents.note(seen.payload);
                 let mut content = Content::default();
                 content.add(seen);
                 *request = Some(Request { first: mark, quiet_since, end, state, content });
