@@ -32,6 +32,8 @@ pub(crate) struct Case<'a> {
     /// Its index in the tracker.
     pub(crate) index: u32,
     pub(crate) route: &'a Route,
+    /// The time of the capture's last packet.
+    pub(crate) until: Instant,
 }
 
 /// Who sent a packet that bears an end's name.
@@ -214,6 +216,14 @@ impl Case<'_> {
         self.timeline.worked
     }
 
+    /// Tells whether the server may have processed a request that the client sent again: it has
+    /// acknowledged all of it.
+    pub(crate) fn maybe_twice(&self) -> bool {
+        let request = self.lost_request().filter(|_| self.timeline.repeated);
+        let acked = self.timeline.half(Sender::Server).acked();
+        request.zip(acked).is_some_and(|(request, acked)| !acked.before(request.end))
+    }
+
     pub(crate) fn ending(&self) -> &Ending {
         self.timeline.ending.as_deref().unwrap_or(&Ending::NONE)
     }
@@ -249,6 +259,11 @@ impl Case<'_> {
         if let Some(request) = self.lost_request().filter(|_| self.timeline.repeated) {
             let fact = "this request goes out again on another connection within a second";
             evidence.push(evidence_at(request.first, fact));
+            if self.maybe_twice() {
+                let fact = "the server had acknowledged all of this request, so it may have been \
+                            processed twice";
+                evidence.push(evidence_at(request.first, fact));
+            }
         }
         if let (Some(text), Some(reset)) = (&self.ending().reset_text, self.timeline.reset())
             && finding != Finding::Healthy

@@ -1,14 +1,17 @@
 //! From the verdicts of flows to the cause of a path.
 
+mod exhaustion;
 pub(crate) mod habits;
+mod leak;
 pub(crate) mod path;
 mod reason;
+mod restart;
 
 use core::cmp::Reverse;
 use std::net::SocketAddr;
 
 use halfopen_core::cause::{Cause, Culprit, Finding, Harm, Mechanism};
-use halfopen_core::time::Duration;
+use halfopen_core::time::{Duration, Instant};
 use halfopen_core::verdict::{Evidence, Verdict};
 
 use crate::case::Case;
@@ -63,6 +66,9 @@ pub struct PathReport {
     pub failures: u64,
     /// Requests without a response that the client repeated by itself.
     pub masked: u64,
+    /// Of these, how many the server had acknowledged whole before their connection died: it may
+    /// have processed them twice.
+    pub maybe_twice: u64,
     /// The reason in one sentence.
     pub because: String,
     /// What shows it; empty only if nothing is wrong.
@@ -94,15 +100,18 @@ impl Tracker {
     pub fn diagnose(&self) -> Diagnosis {
         let mut judged: Vec<Judged> = self.routes.iter().map(|_| Judged::default()).collect();
         let (mut healthy, mut omitted) = (0, 0);
+        let until = self.last_time().unwrap_or(Instant::EPOCH);
         for (index, timeline) in self.timelines.iter().enumerate() {
             if timeline.twin {
                 continue;
             }
             let route = &self.routes[timeline.path as usize];
             let index_u32 = u32::try_from(index).unwrap_or(u32::MAX);
-            let verdict = rules::judge(&Case { timeline, index: index_u32, route });
+            let case = Case { timeline, index: index_u32, route, until };
+            let verdict = rules::judge(&case);
             let path = &mut judged[timeline.path as usize];
             path.flows += 1;
+            path.maybe_twice += u64::from(case.maybe_twice());
             let again = timeline.series.map_or(0, |series| series.sends.saturating_sub(1));
             path.in_vain += u64::from(again);
             // Nothing is inferred from a healthy flow, and there may be millions.
@@ -119,7 +128,10 @@ impl Tracker {
             .iter()
             .zip(&judged)
             .filter(|(_, judged)| judged.flows > 0)
-            .map(|(route, judged)| path::infer(route, &judged.verdicts, judged.in_vain))
+            .map(|(route, judged)| {
+                let report = path::infer(route, &judged.verdicts, judged.in_vain);
+                PathReport { maybe_twice: judged.maybe_twice, ..report }
+            })
             .collect();
         paths.sort_by_key(PathReport::rank);
         let (flows, flows_unlisted) = list(judged);
@@ -136,6 +148,7 @@ struct Judged {
     verdicts: Vec<(usize, Verdict)>,
     /// Segments sent again on flows where nothing answers any more.
     in_vain: u64,
+    maybe_twice: u64,
 }
 
 /// Returns the verdicts worth listing, in the order of the flows, and how many are left out.

@@ -236,7 +236,9 @@ impl Monitor {
 
     fn case(&self, index: u32) -> Case<'_> {
         let timeline = &self.tracker.timelines[index as usize];
-        Case { timeline, index, route: &self.tracker.routes[timeline.path as usize] }
+        let route = &self.tracker.routes[timeline.path as usize];
+        let until = self.tracker.last_time().unwrap_or(Instant::EPOCH);
+        Case { timeline, index, route, until }
     }
 
     /// Counts the connection at the hand if its next packet may find it forgotten.
@@ -258,9 +260,11 @@ impl Monitor {
             return;
         }
         self.told.insert(index, judged_by);
-        let verdict = rules::judge(&self.case(index));
+        let case = self.case(index);
+        let (verdict, maybe_twice) = (rules::judge(&case), case.maybe_twice());
         if verdict.finding != Finding::Healthy {
             let path = self.tracker.timelines[index as usize].path as usize;
+            self.books[path].maybe_twice += u64::from(maybe_twice);
             self.books[path].take(verdict, &self.tracker.routes[path], news);
         }
     }

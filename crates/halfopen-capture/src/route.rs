@@ -7,7 +7,7 @@ use halfopen_core::time::{Duration, Instant};
 
 use crate::agents::Agents;
 use crate::content::Content;
-use crate::timeline::{Crowd, End, Mark, Sender};
+use crate::timeline::{End, Mark, Sender};
 
 /// More pauses than this are not kept; the longest stay, since they bound the limit.
 const SURVIVALS_MAX: usize = 1024;
@@ -19,6 +19,8 @@ const PENDING_MAX: usize = 32;
 const CLOSINGS_MAX: usize = 1024;
 /// Openings kept to show that the server could be reached; the latest stay.
 const OPENINGS_MAX: usize = 4096;
+/// Connections that could not be opened of which it is kept what was open meanwhile.
+const TURNED_AWAY_MAX: usize = 256;
 /// Frames kept to show loss.
 const LOSSES_MAX: usize = 8;
 
@@ -36,6 +38,14 @@ struct Pending {
     flow: u32,
     content: Content,
     lost: Instant,
+}
+
+/// The connections of a path that are open at some moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crowd {
+    pub(crate) open: u32,
+    /// Of these, how many the server had accepted and not yet answered.
+    pub(crate) unserved: u32,
 }
 
 /// What is known of one path.
@@ -74,6 +84,10 @@ pub(crate) struct Route {
     /// Pauses survived that nobody has asked for yet, up to so many.
     pub(crate) fresh: Vec<Duration>,
     pub(crate) fresh_max: usize,
+    /// What was open when a connection could not be opened, by the frame that shows it.
+    turned_away: BTreeMap<u64, Crowd>,
+    /// Connections that the client closed long after the server had.
+    pub(crate) closed_late: u64,
 }
 
 impl Route {
@@ -99,6 +113,8 @@ impl Route {
             agents: Agents::default(),
             fresh: Vec::new(),
             fresh_max: 0,
+            turned_away: BTreeMap::new(),
+            closed_late: 0,
         }
     }
 
@@ -122,8 +138,16 @@ impl Route {
         }
     }
 
-    pub(crate) const fn crowd(&self) -> Crowd {
-        self.open
+    /// Takes note of what is open as a connection cannot be opened, as `mark` shows.
+    pub(crate) fn record_turned_away(&mut self, mark: Mark) {
+        if self.turned_away.len() < TURNED_AWAY_MAX {
+            self.turned_away.entry(mark.frame()).or_insert(self.open);
+        }
+    }
+
+    /// Returns what was open as the connection could not be opened which `frame` shows.
+    pub(crate) fn turned_away(&self, frame: u64) -> Option<Crowd> {
+        self.turned_away.get(&frame).copied()
     }
 
     pub(crate) fn largest_answered(&self, sender: Sender) -> u16 {

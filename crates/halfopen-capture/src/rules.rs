@@ -7,6 +7,7 @@ mod forgotten_in_flight;
 mod inconclusive;
 mod large_lost;
 mod late_close;
+mod left_half_closed;
 mod lost_state;
 mod peer_abort;
 mod peer_close;
@@ -46,6 +47,7 @@ pub const RULES: &[Rule] = &[
     Rule { id: "peer-close", judge: peer_close::judge },
     Rule { id: "peer-abort", judge: peer_abort::judge },
     Rule { id: "late-close", judge: late_close::judge },
+    Rule { id: "left-half-closed", judge: left_half_closed::judge },
     Rule { id: "client-gave-up", judge: client_gave_up::judge },
     Rule { id: "inconclusive", judge: inconclusive::judge },
 ];

@@ -299,14 +299,6 @@ pub(crate) struct Hole {
     pub(crate) later_len: u32,
 }
 
-/// What was open on the path when a connection could not be opened.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Crowd {
-    pub(crate) open: u32,
-    /// Of these, how many the server had accepted and not yet answered.
-    pub(crate) unserved: u32,
-}
-
 /// How a flow ends, and what else befalls few. Flows that go on well have none, so it is boxed.
 #[derive(Clone, Debug)]
 pub(crate) struct Ending {
@@ -324,7 +316,6 @@ pub(crate) struct Ending {
     /// What had been sent in vain when the other end said something else.
     pub(crate) stuck: Option<Series>,
     pub(crate) hole: Option<Hole>,
-    pub(crate) crowd: Option<Crowd>,
 }
 
 impl Ending {
@@ -338,7 +329,6 @@ impl Ending {
         unmoved: None,
         stuck: None,
         hole: None,
-        crowd: None,
     };
 }
 

@@ -21,7 +21,7 @@ use crate::timeline::{Carries, End, Mark, Sender, Timeline};
 use forget::Vacancies;
 use twins::Twins;
 
-pub(crate) use observe::PAUSE_MIN;
+pub(crate) use observe::{LEFT_MIN, PAUSE_MIN};
 
 /// How much a tracker may remember.
 #[derive(Clone, Copy, Debug)]

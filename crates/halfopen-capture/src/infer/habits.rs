@@ -4,6 +4,8 @@ use halfopen_core::cause::{Cause, Finding};
 use halfopen_core::time::Duration;
 use halfopen_core::verdict::Verdict;
 
+use super::exhaustion::{Exhaustion, is_turned_away};
+use super::restart::Restart;
 use crate::route::Route;
 use crate::tracker::PAUSE_MIN;
 
@@ -20,6 +22,8 @@ pub(crate) struct Habits {
     expiries: Vec<Duration>,
     /// The shortest pause after which the server itself reset a connection.
     server_resets_after: Option<Duration>,
+    pub(super) restart: Option<Restart>,
+    pub(super) exhaustion: Option<Exhaustion>,
     /// Packets get lost; or one packet may have been, without a trace.
     may_lose: bool,
 }
@@ -36,6 +40,8 @@ impl Habits {
         Self {
             longest_survived: route.longest_survived().map_or(Duration::ZERO, |it| it.idle),
             expiries,
+            restart: Restart::of(route, verdicts),
+            exhaustion: Exhaustion::of(route, verdicts),
             server_resets_after: of(&[Finding::PeerAbort]).min(),
             may_lose: loses || resets_met == 1,
         }
@@ -44,6 +50,10 @@ impl Habits {
     /// Returns what a verdict says about its path.
     pub(crate) fn cause_of(&self, verdict: &Verdict) -> Cause {
         match verdict.finding {
+            _ if self.restart.is_some_and(|restart| restart.explains(verdict)) => {
+                Cause::ServerRestart
+            }
+            _ if self.exhaustion.is_some() && is_turned_away(verdict) => Cause::PortExhaustion,
             Finding::Healthy | Finding::LeftHalfClosed => Cause::None,
             Finding::ResetOnReuse if self.reset_was_lost(verdict) => Cause::PeerAbort,
             Finding::ResetOnReuse

@@ -7,6 +7,7 @@ use halfopen_core::cause::{Cause, Culprit, Finding, Harm};
 use halfopen_core::verdict::{Evidence, Verdict};
 
 use super::habits::Habits;
+use super::leak;
 use super::reason;
 use super::{Closings, PathReport};
 use crate::case::{brief, evidence_at};
@@ -50,11 +51,14 @@ pub(crate) fn infer(route: &Route, verdicts: &[(usize, Verdict)], in_vain: u64) 
         requests: route.requests,
         failures: count(Harm::Failed),
         masked: count(Harm::Masked),
+        maybe_twice: 0,
         because: "nothing is wrong with this path in this capture".to_owned(),
         evidence: Vec::new(),
     };
     if let Some(cause) = main_cause(&flows) {
-        blame(&mut report, cause, &flows, route);
+        blame(&mut report, cause, &flows, route, &habits);
+    } else if let Some(left) = leak::leak(route, verdicts) {
+        leak::blame_leak(&mut report, &left);
     } else if let Some(losses) = loss(route, in_vain) {
         blame_loss(&mut report, losses, route);
     } else if let Some((closing, kept)) = odd_closing(route) {
@@ -82,7 +86,13 @@ fn main_cause(flows: &[Judged<'_>]) -> Option<Cause> {
 }
 
 /// Fills the report in for a cause that flows' verdicts speak for.
-fn blame(report: &mut PathReport, cause: Cause, flows: &[Judged<'_>], route: &Route) {
+fn blame(
+    report: &mut PathReport,
+    cause: Cause,
+    flows: &[Judged<'_>],
+    route: &Route,
+    habits: &Habits,
+) {
     let of_cause: Vec<&Verdict> =
         flows.iter().filter(|flow| flow.cause == cause).map(|flow| flow.verdict).collect();
     report.cause = cause;
@@ -101,7 +111,15 @@ fn blame(report: &mut PathReport, cause: Cause, flows: &[Judged<'_>], route: &Ro
     telling.sort_by_key(|verdict| (Reverse(verdict.harm), verdict.idle.is_none(), verdict.idle));
     let witness = report.survived.and_then(|idle| route.survived.get(&idle));
     report.evidence = evidence(&telling, witness.filter(|_| report.died.is_some()));
-    report.because = reason::because(report, telling[0], of_cause.len());
+    report.because = match (cause, habits.restart, habits.exhaustion) {
+        (Cause::ServerRestart, Some(restart), _) => reason::restart(&restart, of_cause.len()),
+        (Cause::PortExhaustion, _, Some(exhaustion)) => {
+            let known = exhaustion.culprit();
+            report.culprit = if report.culprit == Culprit::Hop { Culprit::Hop } else { known };
+            reason::exhaustion(exhaustion, report.culprit, of_cause.len())
+        }
+        _ => reason::because(report, telling[0], of_cause.len()),
+    };
 }
 
 /// Returns the verdicts whose pauses bound the limit from above.
@@ -132,7 +150,7 @@ fn most<T: Ord + Copy>(items: impl Iterator<Item = T>) -> Option<T> {
 
 /// Returns what shows the cause: of as many flows as there is room for, each whole, and of the
 /// longest pause survived.
-fn evidence(telling: &[&Verdict], survived: Option<&Witness>) -> Vec<Evidence> {
+pub(super) fn evidence(telling: &[&Verdict], survived: Option<&Witness>) -> Vec<Evidence> {
     let room = EVIDENCE_MAX - if survived.is_some() { 2 } else { 0 };
     let mut evidence: Vec<Evidence> = Vec::new();
     for verdict in telling {

@@ -4,6 +4,8 @@ use halfopen_core::cause::{Cause, Culprit, Finding, Harm};
 use halfopen_core::verdict::Verdict;
 
 use super::PathReport;
+use super::exhaustion::Exhaustion;
+use super::restart::Restart;
 use crate::case::brief;
 
 /// Says why `count` connections failed; `telling` is the verdict that says the most.
@@ -43,6 +45,30 @@ pub(super) fn because(report: &PathReport, telling: &Verdict, count: usize) -> S
         ),
         _ => unknown(telling),
     }
+}
+
+pub(super) fn restart(restart: &Restart, count: usize) -> String {
+    format!(
+        "the server closed {} connections at one moment, refused others, and accepted them again \
+         {} after the first was closed; {} hit",
+        restart.closed,
+        brief(restart.lasted()),
+        if count == 1 { "1 was".to_owned() } else { format!("{count} were") }
+    )
+}
+
+pub(super) fn exhaustion(exhaustion: Exhaustion, culprit: Culprit, count: usize) -> String {
+    let who = if culprit == Culprit::Hop {
+        "the server answers on all that are open, so a box between has no port or no room left"
+    } else {
+        "a box between has no port or no room left, or the server accepts no more. A capture at \
+         the server would show whether the attempts arrive"
+    };
+    format!(
+        "{count} attempts to connect failed with {} or more connections open, and none ever \
+         succeeded above that: {who}",
+        exhaustion.ceiling
+    )
 }
 
 fn expiry(report: &PathReport, telling: &Verdict, flows: &str) -> String {

@@ -21,6 +21,7 @@ pub(super) struct Book {
     verdicts: Vec<(usize, Verdict)>,
     failures: u64,
     masked: u64,
+    pub(super) maybe_twice: u64,
     /// Segments sent again on connections where nothing answered any more.
     pub(super) in_vain: u64,
     /// The bracket that was told.
@@ -88,7 +89,8 @@ impl Book {
     /// Returns what is wrong with the path.
     pub(super) fn report(&self, route: &Route) -> PathReport {
         let report = infer(route, &self.verdicts, self.in_vain);
-        PathReport { failures: self.failures, masked: self.masked, ..report }
+        let Self { failures, masked, maybe_twice, .. } = *self;
+        PathReport { failures, masked, maybe_twice, ..report }
     }
 
     fn loses(&self, route: &Route) -> bool {

@@ -1,3 +1,4 @@
+mod crowds;
 mod endings;
 mod sizes;
 mod texts;

@@ -25,7 +25,11 @@ impl Tracker {
     pub(crate) fn forget(&mut self, index: u32) {
         self.unlink(index);
         let timeline = &mut self.timelines[index as usize];
-        self.routes[timeline.path as usize].forget_flow(index);
+        let route = &mut self.routes[timeline.path as usize];
+        route.forget_flow(index);
+        if timeline.is_open() && !timeline.twin {
+            route.leave(timeline.worked);
+        }
         (timeline.path, timeline.twin) = (VACANT, true);
         (timeline.pause, timeline.ending) = (None, None);
         self.vacancies.timelines.push(index);

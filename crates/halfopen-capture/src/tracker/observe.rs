@@ -26,6 +26,9 @@ const OVERTAKEN_MAX: u16 = 256;
 const REORDER_MAX: Duration = Duration::from_millis(10);
 /// A reset that comes later than this after a packet was not provoked by it.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// A client that has not closed by then does not close because the server did: nobody needs so long
+/// to read to the end (Linux waits as long for its FIN, `tcp_fin_timeout`).
+pub(crate) const LEFT_MIN: Duration = Duration::from_mins(1);
 /// A reset that the flow outlives by more than this was not meant for it.
 const OUTLIVED: Duration = Duration::from_millis(10);
 
@@ -319,6 +322,7 @@ impl Timeline {
         };
         if was_open && !self.is_open() {
             route.leave(self.worked);
+            route.closed_late += u64::from(self.client_closes_late(seen));
         }
         match from {
             Sender::Client => self.leave_request(index, seen.mark, route),
@@ -367,6 +371,12 @@ impl Timeline {
                 self.lose_request(index, Awaiting::Lost, seen.mark, route)
             }
         }
+    }
+
+    /// Tells whether a FIN of the client comes long after the server's.
+    fn client_closes_late(&self, seen: &Sighting<'_>) -> bool {
+        let since = |fin: Fin| seen.mark.at().saturating_since(fin.mark.at());
+        self.server_fin().map(since).is_some_and(|late| late >= LEFT_MIN)
     }
 
     /// Marks the request under way as lost, and returns the flow whose lost request it repeated.

@@ -19,10 +19,14 @@ impl Timeline {
         seen: &Sighting<'_>,
         carries: Carries,
         fresh: bool,
-        route: &Route,
+        route: &mut Route,
     ) {
         match carries {
-            Carries::Syn if !fresh && !self.established => self.remark_on_crowd(route),
+            Carries::Syn if !fresh && !self.established => {
+                if let Some(series) = &self.series {
+                    route.record_turned_away(series.first);
+                }
+            }
             Carries::Nothing | Carries::Fin | Carries::Probe if self.moves_nothing(from, seen) => {
                 let stuck = self.series.filter(|it| it.from != from && it.sends >= SENDS_MIN);
                 let ending = self.ending.get_or_insert_default();
@@ -40,15 +44,11 @@ impl Timeline {
             return;
         }
         if !self.established {
-            self.remark_on_crowd(route);
+            route.record_turned_away(seen.mark);
         } else if self.is_open() {
             route.leave(self.worked);
         }
         self.ending.get_or_insert_default().reset_text = text(seen.payload);
-    }
-
-    fn remark_on_crowd(&mut self, route: &Route) {
-        self.ending.get_or_insert_default().crowd.get_or_insert(route.crowd());
     }
 
     /// Tells whether a segment acknowledges what the last one did, although there is more to take.

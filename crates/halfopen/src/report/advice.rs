@@ -66,8 +66,12 @@ pub(super) fn headline(path: &Path) -> String {
 /// Says what it did to requests.
 pub(super) fn harm(path: &Path) -> String {
     let Path { failures, masked, requests, connections, .. } = path;
+    let twice = match path.maybe_twice {
+        0 => String::new(),
+        count => format!(" ({count} may have been processed twice)"),
+    };
     let repeated =
-        || format!("{masked} of {requests} requests were lost and repeated by the client");
+        || format!("{masked} of {requests} requests were lost and repeated by the client{twice}");
     match path.harm {
         Harm::Failed if path.requests == 0 => {
             format!("{failures} of {connections} connections could not be opened")
