@@ -55,6 +55,8 @@ pub struct Path {
     pub failures: u64,
     /// Requests without a response that the client repeated by itself.
     pub masked: u64,
+    /// Of these, how many the server may have processed twice.
+    pub maybe_twice: u64,
     /// The reason in one sentence.
     pub because: String,
     /// What shows it; empty only if nothing is wrong.
@@ -125,6 +127,7 @@ impl From<PathReport> for Path {
             requests: report.requests,
             failures: report.failures,
             masked: report.masked,
+            maybe_twice: report.maybe_twice,
             because: report.because,
             evidence: report.evidence.into_iter().map(Seen::from).collect(),
             suspects: Vec::new(),
