@@ -5,6 +5,7 @@
 //! source; a client that is not known gets the advice without them.
 
 mod cap;
+mod paths;
 mod recognise;
 mod steps;
 mod warnings;

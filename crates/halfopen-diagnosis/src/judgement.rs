@@ -3,13 +3,15 @@
 use core::fmt;
 use std::net::SocketAddr;
 
-use halfopen_capture::{Counts, Diagnosis, PathReport};
+use halfopen_capture::{Closings, Counts, Diagnosis, PathReport};
 use halfopen_core::cause::{Cause, Culprit, Finding, Harm, Mechanism};
 use halfopen_core::flow::FlowKey;
 use halfopen_core::time::Duration;
 use halfopen_core::verdict::{Evidence, Verdict};
 
+use crate::advice::Advice;
 use crate::log::Log;
+use crate::matching::Limit;
 use crate::suspect::{Opinion, Place, Seen};
 
 /// What all sources together say.
@@ -47,6 +49,10 @@ pub struct Path {
     pub survived: Option<Duration>,
     /// The shortest pause that a connection died of.
     pub died: Option<Duration>,
+    /// After which pauses the far end closed idle connections.
+    pub closings: Option<Closings>,
+    /// What the clients call themselves, as far as a capture shows it.
+    pub user_agents: Vec<Box<str>>,
     /// Connections seen.
     pub connections: u64,
     /// Requests seen.
@@ -63,6 +69,10 @@ pub struct Path {
     pub evidence: Vec<Seen>,
     /// Who could have done it, and how each stands.
     pub suspects: Vec<Opinion>,
+    /// The limits that show, with the products that fit; empty until [`Judgement::advise`].
+    pub limits: Vec<Limit>,
+    /// What to change; `None` until [`Judgement::advise`], or if a client can do nothing.
+    pub advice: Option<Advice>,
     /// What else a reader should know: sources that contradict each other, what is missing.
     pub notes: Vec<String>,
 }
@@ -123,6 +133,8 @@ impl From<PathReport> for Path {
             harm: report.harm,
             survived: report.survived,
             died: report.died,
+            closings: report.closings,
+            user_agents: report.user_agents,
             connections: report.connections,
             requests: report.requests,
             failures: report.failures,
@@ -131,6 +143,8 @@ impl From<PathReport> for Path {
             because: report.because,
             evidence: report.evidence.into_iter().map(Seen::from).collect(),
             suspects: Vec::new(),
+            limits: Vec::new(),
+            advice: None,
             notes: Vec::new(),
         }
     }

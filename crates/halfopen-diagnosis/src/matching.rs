@@ -35,8 +35,8 @@ pub struct Limit {
 /// How a limit shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shows {
-    /// Connections were forgotten, and ended so.
-    Forgotten(Mechanism),
+    /// Connections were forgotten, and ended so; `None` while a request waited for its response.
+    Forgotten(Option<Mechanism>),
     /// The far end closed connections in the open.
     FarEndCloses,
 }
@@ -63,8 +63,8 @@ pub struct Fit {
 /// What was seen of a path's limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed<'a> {
-    /// The ways in which connections were forgotten, each with the shortest pause.
-    pub deaths: &'a [(Mechanism, Duration)],
+    /// The ways in which connections were forgotten, each with the shortest pause; see [`Shows`].
+    pub deaths: &'a [(Option<Mechanism>, Duration)],
     /// Who forgot them.
     pub culprit: Culprit,
     /// The longest pause that a connection survived below the shortest that one died of.
@@ -83,7 +83,7 @@ pub fn limits(seen: &Observed<'_>) -> Vec<Limit> {
     limits
 }
 
-fn forgotten(mechanism: Mechanism, died: Duration, seen: &Observed<'_>) -> Limit {
+fn forgotten(mechanism: Option<Mechanism>, died: Duration, seen: &Observed<'_>) -> Limit {
     let survived = seen.survived.filter(|&survived| survived < died);
     let by_a_box = matches!(seen.culprit, Culprit::Hop | Culprit::Unknown);
     let profiles = Profile::names().filter(|_| by_a_box).filter_map(Profile::shipped);
@@ -91,10 +91,11 @@ fn forgotten(mechanism: Mechanism, died: Duration, seen: &Observed<'_>) -> Limit
         .filter_map(|profile| {
             let policy = profile.gateway(Vec::new())?.idle;
             let timer = policy.timers.tcp_established?;
-            let fits = ends_by(&policy) == Some(mechanism)
+            let ends = ends_by(&policy)?;
+            let fits = mechanism.is_none_or(|mechanism| mechanism == ends)
                 && timer + tolerance(timer) > survived.unwrap_or_default()
                 && timer <= died + tolerance(timer)
-                && (!tells_the_time(mechanism) || near(timer, died));
+                && (!tells_the_time(ends) || near(timer, died));
             let fact = profile.fact("timers.tcp-established").filter(|_| fits)?;
             let heeds = policy.refresh.by_empty_segments;
             Some(Fit::new(&profile.name, &profile.title, timer, heeds, fact))
@@ -183,7 +184,7 @@ mod tests {
     }
 
     fn reset_on_reuse(survived: Option<u64>, died: u64, culprit: Culprit) -> Vec<Limit> {
-        let deaths = [(Mechanism::ResetOnReuse, secs(died))];
+        let deaths = [(Some(Mechanism::ResetOnReuse), secs(died))];
         limits(&Observed { deaths: &deaths, culprit, survived: survived.map(secs), ..NOTHING })
     }
 
@@ -213,7 +214,7 @@ mod tests {
     #[test]
     fn a_box_that_tells_at_expiry_fits_only_at_its_timer() {
         let at = |died| {
-            let deaths = [(Mechanism::ResetAtExpiry, secs(died))];
+            let deaths = [(Some(Mechanism::ResetAtExpiry), secs(died))];
             limits(&Observed { deaths: &deaths, ..NOTHING })
         };
         assert_eq!(names(&at(240)[0]), ["azure-load-balancer-tcp-reset"]);
@@ -236,11 +237,13 @@ mod tests {
 
     #[test]
     fn two_ways_of_ending_are_two_boxes() {
-        let deaths = [(Mechanism::ResetOnReuse, secs(360)), (Mechanism::SilentDrop, secs(1300))];
+        let deaths =
+            [(Some(Mechanism::ResetOnReuse), secs(360)), (Some(Mechanism::SilentDrop), secs(1300))];
         let closings = Closings { count: 2, shortest: secs(60), longest: secs(60) };
         let seen = Observed { deaths: &deaths, closings: Some(closings), ..NOTHING };
         let shown: Vec<Shows> = limits(&seen).iter().map(|limit| limit.shows).collect();
-        let forgotten = [Mechanism::ResetOnReuse, Mechanism::SilentDrop].map(Shows::Forgotten);
+        let forgotten = [Mechanism::ResetOnReuse, Mechanism::SilentDrop]
+            .map(|mechanism| Shows::Forgotten(Some(mechanism)));
         assert_eq!(shown, [Shows::FarEndCloses, forgotten[0], forgotten[1]]);
     }
 }

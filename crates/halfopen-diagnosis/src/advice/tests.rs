@@ -15,7 +15,7 @@ fn client(name: &str) -> Recognised {
 
 fn forgotten(mechanism: Mechanism, survived: Option<u64>, died: u64) -> Vec<Limit> {
     limits(&Observed {
-        deaths: &[(mechanism, secs(died))],
+        deaths: &[(Some(mechanism), secs(died))],
         culprit: Culprit::Hop,
         survived: survived.map(secs),
         closings: None,
