@@ -8,9 +8,13 @@
 //! makes no sense is counted and passed over. Time is the line's time; nothing reads a clock.
 
 pub mod alb;
+pub mod entry;
+pub mod failure;
 pub mod flows;
+pub mod httpclient;
 pub mod lines;
 pub mod metrics;
+pub mod program;
 pub mod reader;
 pub mod record;
 pub mod sockets;

@@ -8,6 +8,7 @@ use crate::alb;
 use crate::flows;
 use crate::lines::Lines;
 use crate::metrics;
+use crate::program;
 use crate::record::Record;
 use crate::sockets;
 
@@ -39,6 +40,7 @@ pub const FORMS: &[Form] = &[
     sockets::PROC,
     sockets::SS,
     sockets::NETSTAT,
+    program::HTTPCLIENT,
 ];
 
 /// Returns the form of a source that starts with `head`.

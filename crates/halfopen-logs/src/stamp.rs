@@ -4,11 +4,13 @@
 //! `echo`, `watch` or `ts` say so. Read here are RFC 3339 and its kin with a space, a comma or no
 //! zone, seconds since the UNIX epoch, and what `date` writes in the C locale and the American one.
 
+mod inline;
 mod utc;
 
 use halfopen_core::time::Instant;
 use jiff::civil;
 
+pub use inline::{Found, Moment, find};
 pub use utc::utc;
 
 /// A time that stood in a text.
