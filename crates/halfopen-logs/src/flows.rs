@@ -8,6 +8,8 @@
 //! A record is one way of one flow over at most ten minutes; its flags are those of all its packets
 //! together. So a reset is dated to the interval, and not to the request that it answered.
 
+#[cfg(feature = "parquet")]
+pub mod parquet;
 mod row;
 
 use std::io::Read;

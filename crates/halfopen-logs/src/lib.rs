@@ -19,6 +19,8 @@ pub mod reader;
 pub mod record;
 pub mod sockets;
 pub mod stamp;
+#[cfg(feature = "parquet")]
+pub mod table;
 
 pub use lines::Lines;
 pub use reader::{FORMS, Form, ReadLines, Summary, recognise};
