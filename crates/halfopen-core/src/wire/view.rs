@@ -14,6 +14,9 @@ pub(super) const ICMP_V6: u8 = 58;
 
 const V4_HEADER: usize = 20;
 const V6_HEADER: usize = 40;
+/// What is not zero in a fragment: bit 13 says that more follow, the low 13 are the offset (RFC 791
+/// section 3.1).
+const FRAGMENTED: u16 = 0x3fff;
 /// More extension headers than any sane packet has; the walk ends there.
 const EXTENSIONS_MAX: usize = 8;
 
@@ -88,6 +91,10 @@ impl<'a> View<'a> {
     /// zero, which captures of segmentation offload show, stands for `wire_len`.
     #[inline]
     pub fn parse(bytes: &'a [u8], wire_len: usize) -> Result<Self, Malformed> {
+        plain_tcp(bytes).map_or_else(|| Self::parse_any(bytes, wire_len), Ok)
+    }
+
+    fn parse_any(bytes: &'a [u8], wire_len: usize) -> Result<Self, Malformed> {
         let layout = match bytes.first().ok_or(Malformed::Truncated)? >> 4 {
             4 => layout_v4(bytes, wire_len)?,
             6 => layout_v6(bytes, wire_len)?,
@@ -324,6 +331,24 @@ impl fmt::Debug for View<'_> {
     }
 }
 
+/// Reads what most packets are: TCP over IPv4, whole and without IP options.
+#[inline]
+fn plain_tcp(bytes: &[u8]) -> Option<View<'_>> {
+    let header = bytes.first_chunk::<40>()?;
+    let [version_and_length, _, high, low, _, _, flags, offset, _, protocol, ..] = *header;
+    let whole = u16::from_be_bytes([flags, offset]) & FRAGMENTED == 0;
+    if (version_and_length, protocol, whole) != (0x45, TCP, true) {
+        return None;
+    }
+    let (end, payload) = (u16::from_be_bytes([high, low]), 20 + u16::from(header[32] >> 4) * 4);
+    if payload < 40 || end < payload {
+        return None;
+    }
+    let (transport, end) = (20, u32::from(end));
+    let layout = Layout { v6: false, protocol, transport, payload, fragment: None, end };
+    Some(View { bytes: &bytes[..bytes.len().min(end as usize)], layout })
+}
+
 #[inline]
 fn layout_v4(bytes: &[u8], wire_len: usize) -> Result<Layout, Malformed> {
     let header = bytes.get(..V4_HEADER).ok_or(Malformed::Truncated)?;
@@ -338,8 +363,7 @@ fn layout_v4(bytes: &[u8], wire_len: usize) -> Result<Layout, Malformed> {
     if bytes.len() < header_len {
         return Err(Malformed::Truncated);
     }
-    // RFC 791 section 3.1: bit 13 says that more follow, the low 13 are the offset.
-    let is_fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0;
+    let is_fragment = u16::from_be_bytes([header[6], header[7]]) & FRAGMENTED != 0;
     Ok(Layout {
         v6: false,
         protocol: header[9],
@@ -405,4 +429,33 @@ fn locate_payload(bytes: &[u8], layout: Layout) -> Result<Layout, Malformed> {
 
 fn u16_from(at: usize) -> Result<u16, Malformed> {
     u16::try_from(at).map_err(|_| Malformed::HeaderLength)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+    use crate::wire::tcp::{Flags, Segment};
+
+    #[test]
+    fn what_most_packets_are_reads_as_any_packet_does() {
+        let ends = [1, 2].map(|host| SocketAddr::from(([10, 0, 0, host], 80)));
+        let segment = Segment { payload: b"abc", ..Segment::new(ends[0], ends[1], Flags::ACK) };
+        let whole = segment.into_packet().bytes().to_vec();
+        let mut rng = Rng::new(40);
+        let mut plain = 0;
+        for _ in 0..20_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..rng.below(3) {
+                let at = rng.index(bytes.len());
+                bytes[at] = *rng.pick(&[0, 0x20, 0x40, 0x45, 0x50, 0x60, 0xff]);
+            }
+            bytes.truncate(bytes.len() - rng.index(4));
+            let Some(view) = plain_tcp(&bytes) else { continue };
+            plain += 1;
+            let any = View::parse_any(&bytes, whole.len()).expect("the same packet");
+            assert_eq!((view.bytes, view.layout), (any.bytes, any.layout), "{bytes:02x?}");
+        }
+        assert!(plain > 5_000, "{plain}");
+    }
 }
