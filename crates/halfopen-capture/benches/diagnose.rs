@@ -7,13 +7,12 @@ use std::net::SocketAddr;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use halfopen_capture::{Diagnosis, Limits, Tracker, frame, pcap};
+use halfopen_capture::{Diagnosis, Limits, Points, Source};
 use halfopen_core::hop::Side;
 use halfopen_core::rng::Rng;
 use halfopen_core::seq::Seq;
 use halfopen_core::tap::{Config, Format, LinkType, Recorder};
 use halfopen_core::time::Instant;
-use halfopen_core::wire::View;
 use halfopen_core::wire::tcp::{Flags, Segment};
 
 /// About how large each capture is; larger than most caches.
@@ -58,16 +57,9 @@ fn capture(flows: usize, payload: usize) -> Vec<u8> {
 }
 
 fn diagnose(capture: &[u8]) -> Diagnosis {
-    let mut reader = pcap::Reader::new(capture).expect("the capture is whole");
-    let mut tracker = Tracker::new(Limits::default(), 0);
-    while let Some(frame) = reader.next().expect("the capture is whole") {
-        if let Ok(ip) = frame::network_layer(frame.link, frame.bytes, frame.wire_len)
-            && let Ok(view) = View::parse(ip.bytes, ip.wire_len)
-        {
-            tracker.take(frame.number, frame.at, view);
-        }
-    }
-    tracker.diagnose()
+    let mut points = Points::new(Limits::default(), 0);
+    points.read(0, "", Source::open(capture).expect("the capture is whole"));
+    points.diagnose()
 }
 
 #[divan::bench(args = [1_000, 20_000, 500_000], sample_count = 5, sample_size = 1)]

@@ -31,7 +31,20 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// Returns the moment of the next frame.
+    #[inline]
     pub(crate) fn read(&mut self, stamp: Option<Instant>) -> Moment {
+        match (&mut self.last, stamp) {
+            (Some(last), Some(at)) if at > last.at && at <= last.at + SILENCE_MAX => {
+                last.at = at;
+                self.doubted = None;
+                *last
+            }
+            _ => self.judge(stamp),
+        }
+    }
+
+    /// Reads a time stamp that does not simply go on.
+    fn judge(&mut self, stamp: Option<Instant>) -> Moment {
         let Some(last) = self.last else {
             let first = Moment { at: stamp.unwrap_or(Instant::EPOCH), era: 0 };
             self.last = stamp.map(|_| first);

@@ -1,12 +1,13 @@
 //! What a request is known by when it goes out again.
 
+use core::slice::ChunksExact;
+
 use crate::sighting::Sighting;
 
 /// So many of a request's first bytes are compared; of the rest, only how many there are.
 const COMPARED_MAX: u32 = 4096;
 /// Odd numbers with their bits well spread (of the golden ratio and of the square root of 2).
-const MIX_PLACE: u64 = 0x9e37_79b9_7f4a_7c15;
-const MIX_WORD: u64 = 0x6a09_e667_f3bc_c909;
+const KEYS: [u32; 2] = [0x9e37_79b9, 0x6a09_e667];
 
 /// The bytes of a request, as far as they are compared. However they are cut into segments, the
 /// same bytes give the same content.
@@ -38,33 +39,49 @@ impl Content {
 
     fn add_bytes(&mut self, bytes: &[u8]) {
         let held = (self.len % 8) as usize;
-        let mut place = u64::from(self.len / 8);
+        let mut place = self.len / 8;
         let (first, bytes) = bytes.split_at(bytes.len().min((8 - held) % 8));
         for (index, &byte) in first.iter().enumerate() {
             self.rest |= u64::from(byte) << (8 * (held + index));
         }
         if held > 0 && held + first.len() == 8 {
-            self.hash = self.hash.wrapping_add(mix(place, self.rest));
+            self.hash = self.hash.wrapping_add(mix(keys(place), self.rest.to_le_bytes()));
             self.rest = 0;
             place += 1;
         }
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
-            self.hash = self.hash.wrapping_add(mix(place, word));
-            place += 1;
-        }
-        for (index, &byte) in words.remainder().iter().enumerate() {
+        let words = bytes.chunks_exact(8);
+        let rest = words.remainder();
+        self.hash = self.hash.wrapping_add(mix_all(place, words));
+        for (index, &byte) in rest.iter().enumerate() {
             self.rest |= u64::from(byte) << (8 * index);
         }
     }
 }
 
-/// Mixes a word and its place, so that words can be added up in any order: no word waits for the
-/// one before it.
-fn mix(place: u64, word: u64) -> u64 {
-    let mixed = (word ^ place.wrapping_add(1).wrapping_mul(MIX_PLACE)).wrapping_mul(MIX_WORD);
-    mixed ^ mixed >> 29
+/// Mixes the words from a place on.
+fn mix_all(place: u32, words: ChunksExact<'_, u8>) -> u64 {
+    let (mut sum, mut keys) = (0_u64, keys(place));
+    for word in words {
+        sum = sum.wrapping_add(mix(keys, word.try_into().unwrap_or_default()));
+        keys = [keys[0].wrapping_add(KEYS[0]), keys[1].wrapping_add(KEYS[1])];
+    }
+    sum
+}
+
+/// Returns the keys of a place.
+fn keys(place: u32) -> [u32; 2] {
+    KEYS.map(|key| place.wrapping_add(1).wrapping_mul(key))
+}
+
+/// Mixes a word with the keys of its place, so that words can be added up in any order: no word
+/// waits for the one before it. Its halves are multiplied (NH, RFC 4418 section 5.2.2).
+#[inline]
+fn mix(keys: [u32; 2], word: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(word);
+    let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
+    let low = half(word).wrapping_add(keys[0]);
+    let high = half(word >> 32).wrapping_add(keys[1]);
+    u64::from(low) * u64::from(high)
 }
 
 #[cfg(test)]

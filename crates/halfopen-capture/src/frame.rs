@@ -55,6 +55,14 @@ pub enum NotIp {
 #[inline]
 pub fn network_layer(link: Link, bytes: &[u8], wire_len: usize) -> Result<NetworkLayer<'_>, NotIp> {
     let frame = NetworkLayer { bytes, wire_len, direction: None, interface: None };
+    match (link, bytes.get(12..14)) {
+        (Link::ETHERNET, Some([0x08, 0x00])) => Ok(frame.split::<14>()?.1),
+        (link, _) => find_in(link, frame),
+    }
+}
+
+/// Finds the IP packet in any frame.
+fn find_in(link: Link, frame: NetworkLayer<'_>) -> Result<NetworkLayer<'_>, NotIp> {
     match link {
         Link::ETHERNET => ethernet(frame),
         Link::RAW | Link::RAW_BSD | Link::RAW_OPENBSD | Link::IPV4 | Link::IPV6 => Ok(frame),
@@ -77,11 +85,9 @@ impl<'a> NetworkLayer<'a> {
 }
 
 /// Ethernet II, or IEEE 802.3 with SNAP.
-#[inline]
 fn ethernet(frame: NetworkLayer<'_>) -> Result<NetworkLayer<'_>, NotIp> {
     let (header, payload) = frame.split::<14>()?;
     match u16_at(header, 12) {
-        0x0800 | 0x86dd => Ok(payload),
         // IEEE 802.3 section 3.2.6: up to 1500 it is a length.
         0..=1500 => snap(payload),
         ether_type => tagged(ether_type, payload),

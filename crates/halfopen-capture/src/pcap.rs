@@ -51,9 +51,20 @@ pub struct Frame<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Where the next frame is in the buffer, and what its record says about it.
+/// Frames that are in the buffer already, one after the other.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    first: Option<Frame<'a>>,
+    format: &'a Format,
+    window: &'a [u8],
+    unread: &'a mut Range<usize>,
+    frames: &'a mut u64,
+}
+
+/// Where a frame is in the buffer, and what its record says about it.
 #[derive(Debug)]
 struct Located {
+    number: u64,
     at: Option<Instant>,
     interface: u32,
     link: Link,
@@ -130,6 +141,22 @@ impl<R: Read> Reader<R> {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its buffer")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, Error> {
+        let located = self.locate()?;
+        Ok(located.map(|located| located.frame(self.buffer.bytes())))
+    }
+
+    /// Returns the next frame and those behind it that need not wait for the source; `None` at the
+    /// end. Errors come as they do from [`next`](Self::next).
+    pub(crate) fn batch(&mut self) -> Result<Option<Batch<'_>>, Error> {
+        let Some(located) = self.locate()? else { return Ok(None) };
+        let Self { buffer, format, frames, .. } = self;
+        let (window, unread) = buffer.window();
+        let first = Some(located.frame(window));
+        Ok(Some(Batch { first, format, window, unread, frames }))
+    }
+
+    #[inline]
+    fn locate(&mut self) -> Result<Option<Located>, Error> {
         if self.ended {
             return Ok(None);
         }
@@ -137,15 +164,38 @@ impl<R: Read> Reader<R> {
             Format::Classic(classic) => classic.locate(&mut self.buffer, &mut self.frames),
             Format::Ng(ng) => ng.locate(&mut self.buffer, &mut self.frames),
         };
-        let Some(Located { at, interface, link, wire_len, bytes }) =
-            located.inspect_err(|_| self.ended = true)?
-        else {
-            self.ended = true;
-            return Ok(None);
+        self.ended = !matches!(located, Ok(Some(_)));
+        located
+    }
+}
+
+impl Located {
+    #[inline]
+    fn frame(self, window: &[u8]) -> Frame<'_> {
+        let Self { number, at, interface, link, wire_len, bytes } = self;
+        let bytes = &window[bytes];
+        Frame { number, at, interface, link, wire_len: wire_len.max(bytes.len()), bytes }
+    }
+}
+
+impl<'a> Iterator for Batch<'a> {
+    type Item = Frame<'a>;
+
+    /// Ends before whatever is not an ordinary frame that is there as a whole.
+    #[inline]
+    fn next(&mut self) -> Option<Frame<'a>> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        let unread = &self.window[self.unread.clone()];
+        let (mut frame, length) = match self.format {
+            Format::Classic(classic) => classic.whole(unread)?,
+            Format::Ng(ng) => ng.whole(unread)?,
         };
-        let bytes = self.buffer.taken(bytes);
-        let wire_len = wire_len.max(bytes.len());
-        Ok(Some(Frame { number: self.frames, at, interface, link, wire_len, bytes }))
+        *self.frames += 1;
+        frame.number = *self.frames;
+        self.unread.start += length;
+        Some(frame)
     }
 }
 

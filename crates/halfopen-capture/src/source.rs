@@ -102,12 +102,10 @@ impl<R: Read> Source<R> {
     pub fn read(mut self, base: u64, tracker: &mut Tracker) -> Summary {
         let absurd_before = tracker.counts().absurd_times;
         let mut summary = Summary::default();
-        for head in &self.head {
-            summary.take(head.frame(), base, tracker);
-        }
+        summary.take_all(self.head.iter().map(Head::frame), base, tracker);
         while self.broken.is_none() {
-            match self.reader.next() {
-                Ok(Some(frame)) => summary.take(frame, base, tracker),
+            match self.reader.batch() {
+                Ok(Some(frames)) => summary.take_all(frames, base, tracker),
                 Ok(None) => break,
                 Err(error) => self.broken = Some(error),
             }
@@ -132,7 +130,21 @@ impl Head {
 }
 
 impl Summary {
-    fn take(&mut self, frame: Frame<'_>, base: u64, tracker: &mut Tracker) {
+    fn take_all<'a>(
+        &mut self,
+        frames: impl Iterator<Item = Frame<'a>>,
+        base: u64,
+        tracker: &mut Tracker,
+    ) {
+        tracker.take_all(frames.filter_map(|frame| {
+            let view = self.packet(frame)?;
+            Some((base + frame.number, frame.at, view))
+        }));
+    }
+
+    /// Counts a frame and returns its packet.
+    #[inline]
+    fn packet<'a>(&mut self, frame: Frame<'a>) -> Option<View<'a>> {
         self.frames = frame.number;
         self.first = self.first.or(frame.at);
         let ip = match network_layer(frame.link, frame.bytes, frame.wire_len) {
@@ -142,15 +154,11 @@ impl Summary {
                 if let NotIp::Link(link) = reason {
                     self.unfollowed = Some(link);
                 }
-                return;
+                return None;
             }
         };
-        match View::parse(ip.bytes, ip.wire_len) {
-            Ok(view) => {
-                self.packets += 1;
-                tracker.take(base + frame.number, frame.at, view);
-            }
-            Err(_) => self.malformed += 1,
-        }
+        let view = View::parse(ip.bytes, ip.wire_len).ok();
+        *if view.is_some() { &mut self.packets } else { &mut self.malformed } += 1;
+        view
     }
 }

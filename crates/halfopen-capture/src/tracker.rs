@@ -1,24 +1,25 @@
 //! From packets to timelines, in bounded memory.
 
+mod batch;
 mod forget;
+mod index;
 mod observe;
 mod remarks;
 mod twins;
 
 use std::collections::BTreeMap;
 
-use core::hash::BuildHasher as _;
 use halfopen_core::flow::{FlowKey, Protocol};
 use halfopen_core::time::Instant;
 use halfopen_core::wire::View;
 use halfopen_core::wire::tcp::Flags;
-use hashbrown::HashTable;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::route::Route;
 use crate::sighting::Sighting;
 use crate::timeline::{Carries, End, Mark, Sender, Timeline};
 use forget::Vacancies;
+use index::{Hash, Index};
 use twins::Twins;
 
 pub(crate) use observe::{LEFT_MIN, PAUSE_MIN};
@@ -68,8 +69,7 @@ pub struct Counts {
 pub struct Tracker {
     limits: Limits,
     clock: Clock,
-    hasher: foldhash::fast::FixedState,
-    index: HashTable<u32>,
+    index: Index,
     pub(crate) timelines: Vec<Timeline>,
     pub(crate) routes: Vec<Route>,
     route_of: BTreeMap<End, u32>,
@@ -91,8 +91,7 @@ impl Tracker {
         Self {
             limits,
             clock: Clock::default(),
-            hasher: foldhash::fast::FixedState::with_seed(seed),
-            index: HashTable::new(),
+            index: Index::new(seed),
             timelines: Vec::new(),
             routes: Vec::new(),
             route_of: BTreeMap::new(),
@@ -106,13 +105,12 @@ impl Tracker {
 
     /// Takes the next packet of the capture: frame `number`, stamped `stamp`.
     pub fn take(&mut self, number: u64, stamp: Option<Instant>, view: View<'_>) {
-        self.counts.packets += 1;
-        let moment = self.clock.read(stamp);
-        self.last = self.last.max(Some(moment.at));
+        let moment = self.read_clock(stamp);
         match view.protocol() {
             Protocol::Tcp => {
                 if let Some(tcp) = view.tcp() {
-                    self.take_segment(&Sighting::new(view, tcp, number, moment));
+                    let seen = Sighting::new(view, tcp, number, moment);
+                    self.take_segment(&seen, self.index.hash(seen.src, seen.dst));
                 }
             }
             Protocol::Icmp => self.take_icmp(view, Mark::new(moment.at, number)),
@@ -132,9 +130,18 @@ impl Tracker {
         self.last
     }
 
-    fn take_segment(&mut self, seen: &Sighting<'_>) {
+    /// Counts a packet and returns its moment.
+    #[inline]
+    fn read_clock(&mut self, stamp: Option<Instant>) -> Moment {
+        self.counts.packets += 1;
+        let moment = self.clock.read(stamp);
+        self.last = self.last.max(Some(moment.at));
+        moment
+    }
+
+    fn take_segment(&mut self, seen: &Sighting<'_>, hash: Hash) {
         self.counts.segments += 1;
-        let found = self.find(seen.src, seen.dst);
+        let found = self.find(hash, seen.src, seen.dst);
         let index = match found {
             Some(index) if !self.starts_anew(index, seen) => index,
             Some(_) | None => {
@@ -164,7 +171,7 @@ impl Tracker {
         };
         let FlowKey { protocol, initiator, responder } = quoted;
         if protocol == Protocol::Tcp
-            && let Some(index) = self.find(End::new(initiator), End::new(responder))
+            && let Some(index) = self.find_ends(End::new(initiator), End::new(responder))
         {
             let ending = self.timelines[index as usize].ending.get_or_insert_default();
             match next_mtu {
@@ -264,47 +271,38 @@ impl Tracker {
     pub(crate) fn has_seen(&self, view: View<'_>) -> Option<bool> {
         let tcp = view.tcp()?;
         let (src, dst) = End::of_segment(view, &tcp);
-        let timeline = &self.timelines[self.find(src, dst)? as usize];
+        let timeline = &self.timelines[self.find_ends(src, dst)? as usize];
         let from = if timeline.client == src { Sender::Client } else { Sender::Server };
         let length = tcp.seq_len(view.payload_len());
         (length > 0).then(|| timeline.half(from).has_seen(tcp.seq, length))
     }
 
-    fn find(&self, a: End, b: End) -> Option<u32> {
-        let named = |&index: &u32| {
+    #[inline]
+    fn find(&self, hash: Hash, a: End, b: End) -> Option<u32> {
+        self.index.find(hash, |index| {
             let timeline = &self.timelines[index as usize];
             let server = self.routes[timeline.path as usize].server;
-            (timeline.client, server) == (a, b) || (timeline.client, server) == (b, a)
-        };
-        self.index.find(self.hash(a, b), named).copied()
+            let other = if timeline.client == a { b } else { a };
+            server == other && (timeline.client == a || timeline.client == b)
+        })
+    }
+
+    fn find_ends(&self, a: End, b: End) -> Option<u32> {
+        self.find(self.index.hash(a, b), a, b)
     }
 
     fn link(&mut self, index: u32) {
-        let Self { hasher, timelines, routes, .. } = self;
-        let hash = |&index: &u32| {
-            let timeline = &timelines[index as usize];
-            hash_pair(hasher, timeline.client, routes[timeline.path as usize].server)
-        };
-        self.index.insert_unique(hash(&index), index, hash);
+        self.index.insert(self.hash_of(index), index);
     }
 
     fn unlink(&mut self, index: u32) {
+        self.index.remove(self.hash_of(index), index);
+    }
+
+    fn hash_of(&self, index: u32) -> Hash {
         let timeline = &self.timelines[index as usize];
-        let hash = self.hash(timeline.client, self.routes[timeline.path as usize].server);
-        if let Ok(entry) = self.index.find_entry(hash, |&other| other == index) {
-            entry.remove();
-        }
+        self.index.hash(timeline.client, self.routes[timeline.path as usize].server)
     }
-
-    fn hash(&self, a: End, b: End) -> u64 {
-        hash_pair(&self.hasher, a, b)
-    }
-}
-
-/// Hashes both ends so that their order does not matter.
-fn hash_pair(hasher: &foldhash::fast::FixedState, a: End, b: End) -> u64 {
-    let one = |end: End| hasher.hash_one(end.words());
-    one(a).wrapping_add(one(b))
 }
 
 impl Timeline {

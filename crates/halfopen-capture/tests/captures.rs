@@ -115,6 +115,22 @@ fn shown_twice(name: &str, later: Duration, forwarded: bool) -> Vec<(Instant, Pa
 }
 
 #[test]
+fn packets_taken_together_say_what_they_say_one_by_one() {
+    for entry in fs::read_dir(captures()).unwrap().map(Result::unwrap) {
+        if !entry.path().is_dir() {
+            continue;
+        }
+        let packets = packets(entry.file_name().to_str().unwrap());
+        let mut together = Tracker::new(Limits::default(), 1);
+        let numbered = (1..).zip(&packets);
+        together
+            .take_all(numbered.map(|(number, (at, packet))| (number, Some(*at), packet.view())));
+        let (one, other) = (judge(&packets), together.diagnose());
+        assert_eq!(format!("{one:#?}"), format!("{other:#?}"), "{entry:?}");
+    }
+}
+
+#[test]
 fn a_capture_that_shows_every_packet_twice_gets_the_same_verdict() {
     for entry in
         fs::read_dir(captures()).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir())

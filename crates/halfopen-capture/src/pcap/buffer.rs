@@ -23,8 +23,8 @@ pub(super) struct Buffer<R> {
     source: Source<R>,
     bytes: Vec<u8>,
     unread: Range<usize>,
-    /// How many bytes have been taken from the front since the source's first.
-    offset: u64,
+    /// Where in the source the window starts.
+    start: u64,
     /// Whether the compressed stream ended before its end.
     cut: bool,
 }
@@ -53,7 +53,7 @@ impl<R: Read> Buffer<R> {
         } else {
             Source::Plain(whole)
         };
-        Ok(Self { source, bytes: vec![0; STEP], unread: 0..0, offset: 0, cut: false })
+        Ok(Self { source, bytes: vec![0; STEP], unread: 0..0, start: 0, cut: false })
     }
 
     /// Fetches until `count` bytes are there to be read; `false` if the source has no more.
@@ -81,12 +81,12 @@ impl<R: Read> Buffer<R> {
     pub(super) fn take(&mut self, count: usize) -> Range<usize> {
         let taken = self.unread.start..self.unread.start + count;
         self.unread.start = taken.end;
-        self.offset += count as u64;
         taken
     }
 
     #[cold]
     fn fetch(&mut self, count: usize) -> Result<bool, ReadError> {
+        self.start = self.offset();
         self.bytes.copy_within(self.unread.clone(), 0);
         self.unread = 0..self.unread.len();
         while self.unread.end < count {
@@ -114,14 +114,21 @@ impl<R> Buffer<R> {
         &self.bytes[self.unread.clone()]
     }
 
-    /// Returns bytes that were taken since the last fetch.
-    pub(super) fn taken(&self, taken: Range<usize>) -> &[u8] {
-        &self.bytes[taken]
+    /// Returns the window, in which bytes that were taken since the last fetch are where
+    /// [`take`](Buffer::take) said.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Returns how many bytes were taken so far.
     pub(super) const fn offset(&self) -> u64 {
-        self.offset
+        self.start + self.unread.start as u64
+    }
+
+    /// Returns the window, and which part of it is unread: who takes from the front moves its
+    /// start.
+    pub(super) fn window(&mut self) -> (&[u8], &mut Range<usize>) {
+        (&self.bytes, &mut self.unread)
     }
 
     /// Given that there are no more bytes than those unread, tells what the source ends in the
@@ -157,7 +164,7 @@ impl<R: Read> Source<R> {
 impl<R> std::fmt::Debug for Buffer<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Buffer")
-            .field("offset", &self.offset)
+            .field("start", &self.start)
             .field("unread", &self.unread.len())
             .finish_non_exhaustive()
     }

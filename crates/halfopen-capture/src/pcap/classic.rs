@@ -6,7 +6,7 @@ use halfopen_core::time::Instant;
 
 use super::buffer::Buffer;
 use super::error::{Cut, Error};
-use super::{ByteOrder, FRAME_MAX, Link, Located};
+use super::{ByteOrder, FRAME_MAX, Frame, Link, Located};
 
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
@@ -75,7 +75,25 @@ impl Classic {
         *frames += 1;
         buffer.take(self.record_header);
         let bytes = buffer.take(captured);
-        Ok(Some(Located { at, interface: 0, link: self.link, wire_len: wire_len as usize, bytes }))
+        let (number, link, wire_len) = (*frames, self.link, wire_len as usize);
+        Ok(Some(Located { number, at, interface: 0, link, wire_len, bytes }))
+    }
+
+    /// Returns the frame that `bytes` start with, not numbered, and the length of its record, if
+    /// nothing about it is rare or wrong.
+    #[inline]
+    pub(super) fn whole<'a>(&self, bytes: &'a [u8]) -> Option<(Frame<'a>, usize)> {
+        let (header, behind) = bytes.split_first_chunk::<RECORD_HEADER>()?;
+        let u32_at = |at| self.order.u32(header, at);
+        let captured = u32_at(8) as usize;
+        let rare = self.record_header != RECORD_HEADER || self.lengths_swapped;
+        if rare || captured > FRAME_MAX {
+            return None;
+        }
+        let (at, link) = (self.time(u32_at(0), u32_at(4)), self.link);
+        let (bytes, wire_len) = (behind.get(..captured)?, captured.max(u32_at(12) as usize));
+        let frame = Frame { number: 0, at, interface: 0, link, wire_len, bytes };
+        Some((frame, RECORD_HEADER + captured))
     }
 
     #[inline]

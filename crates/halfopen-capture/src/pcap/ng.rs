@@ -6,7 +6,7 @@ use std::io::Read;
 use self::interface::Interface;
 use super::buffer::Buffer;
 use super::error::{Cut, Error, Fault, ReadError};
-use super::{ByteOrder, FRAME_MAX, Located};
+use super::{ByteOrder, FRAME_MAX, Frame, Located};
 
 mod interface;
 
@@ -134,6 +134,31 @@ impl Ng {
         Ok(Some(block))
     }
 
+    /// Returns the frame that `bytes` start with, not numbered, and the length of its block, if
+    /// nothing about it is rare or wrong.
+    #[inline]
+    pub(super) fn whole<'a>(&self, bytes: &'a [u8]) -> Option<(Frame<'a>, usize)> {
+        let header = bytes.first_chunk::<BLOCK_HEADER>()?;
+        let (kind, length) = (self.order.u32(header, 0), self.order.u32(header, 4));
+        let size = length as usize;
+        if kind != ENHANCED_PACKET || !(BLOCK_HEADER + BLOCK_TRAILER..=FRAME_MAX).contains(&size) {
+            return None;
+        }
+        let (body, trailer) = bytes.get(..size)?.split_at(size - BLOCK_TRAILER);
+        let packet = self.packet(kind, body).filter(|_| self.order.u32(trailer, 0) == length)?;
+        let interface = self.interfaces.get(packet.interface as usize)?;
+        let bytes = body.get(packet.start..)?.get(..packet.captured as usize)?;
+        let frame = Frame {
+            number: 0,
+            at: packet.ticks.and_then(|ticks| interface.time(ticks)),
+            interface: self.interfaces_before.saturating_add(packet.interface),
+            link: interface.link,
+            wire_len: bytes.len().max(packet.wire_len as usize),
+            bytes,
+        };
+        size.is_multiple_of(4).then_some((frame, size))
+    }
+
     fn take_section<R: Read>(&mut self, buffer: &mut Buffer<R>, block: Block) -> Result<(), Error> {
         let body = self.body(buffer, block)?;
         if body.len() < BLOCK_HEADER + 16 {
@@ -191,6 +216,7 @@ impl Ng {
         let taken = buffer.take(block.size());
         let start = taken.start + packet.start;
         Ok(Located {
+            number: block.after_frame + 1,
             at: packet.ticks.and_then(|ticks| interface.time(ticks)),
             interface: self.interfaces_before.saturating_add(id),
             link: interface.link,

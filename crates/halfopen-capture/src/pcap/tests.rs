@@ -24,6 +24,30 @@ struct Owned {
     bytes: Vec<u8>,
 }
 
+impl Owned {
+    fn of(frame: Frame<'_>) -> Self {
+        let Frame { number, at, interface, link, wire_len, bytes } = frame;
+        let (at, bytes) = (at.map(Instant::as_nanos), bytes.to_vec());
+        Self { number, at, interface, link: link.0, wire_len, bytes }
+    }
+}
+
+/// Reads as [`read`] does, as many frames at once as are there.
+fn read_in_batches(source: impl Read) -> (Vec<Owned>, Option<Error>) {
+    let mut frames = Vec::new();
+    let mut reader = match Reader::new(source) {
+        Ok(reader) => reader,
+        Err(error) => return (frames, Some(error)),
+    };
+    loop {
+        match reader.batch() {
+            Ok(Some(batch)) => frames.extend(batch.map(Owned::of)),
+            Ok(None) => return (frames, None),
+            Err(error) => return (frames, Some(error)),
+        }
+    }
+}
+
 /// Reads all frames and the error that ended them.
 fn read(source: impl Read) -> (Vec<Owned>, Option<Error>) {
     let mut frames = Vec::new();
@@ -33,10 +57,7 @@ fn read(source: impl Read) -> (Vec<Owned>, Option<Error>) {
     };
     loop {
         match reader.next() {
-            Ok(Some(Frame { number, at, interface, link, wire_len, bytes })) => {
-                let (at, bytes) = (at.map(Instant::as_nanos), bytes.to_vec());
-                frames.push(Owned { number, at, interface, link: link.0, wire_len, bytes });
-            }
+            Ok(Some(frame)) => frames.push(Owned::of(frame)),
             Ok(None) => return (frames, None),
             Err(error) => {
                 assert!(matches!(reader.next(), Ok(None)), "an error comes once");
@@ -432,7 +453,9 @@ fn any_damage_to_a_capture_is_an_error_or_other_frames() {
             let at = rng.index(file.len());
             file[at] = u8::try_from(rng.below(256)).unwrap();
         }
-        let (frames, _) = read(&file[..]);
+        let (frames, error) = read(&file[..]);
+        let (in_batches, same) = read_in_batches(&file[..]);
+        assert_eq!((&frames, format!("{error:?}")), (&in_batches, format!("{same:?}")), "{file:?}");
         assert!(frames.iter().map(|frame| frame.bytes.len()).sum::<usize>() <= file.len());
     }
 }

@@ -49,7 +49,8 @@ impl Timeline {
         seen: &Sighting<'_>,
         route: &mut Route,
     ) -> Observed {
-        if self.half(from).shows_again(seen, self.last) {
+        let since = seen.mark.at().saturating_since(self.last.at());
+        if self.half(from).shows_again(seen, since) {
             return Observed { duplicate: true, repeats: None };
         }
         self.half_mut(from).remember(seen);
@@ -58,7 +59,7 @@ impl Timeline {
         }
         let carries = seen.carries(self.half(from));
         self.forget_reset_if_outlived(from, seen, route);
-        self.take_pause(from, seen, carries, route);
+        self.take_pause(from, seen, carries, since, route);
         let repeats = if seen.is(Flags::RST) {
             self.take_reset(index, from, seen, route)
         } else {
@@ -77,6 +78,7 @@ impl Timeline {
         from: Sender,
         seen: &Sighting<'_>,
         carries: Carries,
+        since: Duration,
         route: &mut Route,
     ) {
         if let Some(pause) = self.pause.as_deref() {
@@ -90,10 +92,10 @@ impl Timeline {
             }
             self.pause = None;
         }
-        if self.established
+        if since >= PAUSE_MIN
+            && self.established
             && self.era == seen.era
             && !seen.is(Flags::RST)
-            && seen.mark.at().saturating_since(self.last.at()) >= PAUSE_MIN
             && !self.is_repetition(from, seen, carries)
         {
             let in_flight = self.request.is_some_and(|r| r.state == Awaiting::Response);
@@ -444,8 +446,7 @@ impl Timeline {
 impl Half {
     /// Tells whether the capture shows a packet again that it has shown: from another interface, or
     /// from another point of the path.
-    fn shows_again(&self, seen: &Sighting<'_>, last: Mark) -> bool {
-        let since = seen.mark.at().saturating_since(last.at());
+    fn shows_again(&self, seen: &Sighting<'_>, since: Duration) -> bool {
         if self.recent.contains(&seen.fingerprint) {
             let unique = seen.counter.is_some();
             return since <= if unique { UNIQUE_ECHO_MAX } else { ECHO_MAX };
