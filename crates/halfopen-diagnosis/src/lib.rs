@@ -6,6 +6,7 @@
 //! change.
 
 pub mod advice;
+pub mod evidence;
 mod judgement;
 mod log;
 pub mod matching;
