@@ -1,10 +1,10 @@
 //! What was learned of paths, in a form that merges.
 //!
-//! One diagnosis sees one host for a while. What it learned – pauses survived, deaths, its causes –
-//! is kept here as counts by place and hour, and the counts of thousands of hosts add up: merging is
-//! associative and commutative, so that it does not matter who merges what first. A pause keeps its
-//! length to within a ninth of it when counted together with others, and exactly as the shortest and
-//! the longest of those.
+//! One diagnosis sees one host for a while. What it learned – pauses survived, deaths, its causes
+//! – is kept here as counts by place and hour, and the counts of thousands of hosts add up: merging
+//! is associative and commutative, so that it does not matter who merges what first. A pause keeps
+//! its length to within a ninth of it when counted together with others, and exactly as the
+//! shortest and the longest of those.
 //!
 //! What merges is what has the same place: the same host, labels and server. [`Fleet`] judges, and
 //! joins places only where its caller says that they share a path.

@@ -14,8 +14,8 @@ use crate::matching::{self, Limit, Observed};
 const PATHS_MAX: usize = 200_000;
 /// The names of so many hosts of one path are kept to count them.
 const HOSTS_MAX: usize = 10_000;
-/// A pause that was survived refutes a limit that lies below this share of it, and by a second more:
-/// timers are coarse. A diagnosis of one capture leaves them as much.
+/// A pause that was survived refutes a limit that lies below this share of it, and by a second
+/// more: timers are coarse. A diagnosis of one capture leaves them as much.
 const TIMER_SLACK: f64 = 0.9;
 const TIMER_COARSE: Duration = Duration::from_secs(1);
 
