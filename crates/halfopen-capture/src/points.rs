@@ -54,6 +54,8 @@ pub struct Place {
 pub struct Survival {
     /// How long it was.
     pub idle: Duration,
+    /// When it ended.
+    pub at: Instant,
     /// The last packet before it.
     pub before: Place,
     /// The packet that ended it.
@@ -140,6 +142,7 @@ impl Points {
         };
         let survival = |witness: &Witness| Survival {
             idle: witness.idle,
+            at: witness.after.at(),
             before: self.place(witness.before.frame()),
             after: self.place(witness.after.frame()),
         };

@@ -35,6 +35,8 @@ pub type ReadLines = fn(Lines<&mut dyn Read>, &mut dyn FnMut(Record)) -> Summary
 pub const FORMS: &[Form] = &[
     alb::ACCESS,
     alb::CONNECTION,
+    #[cfg(feature = "parquet")]
+    flows::parquet::TABLE,
     flows::FLOWS,
     metrics::METRICS,
     sockets::PROC,

@@ -92,8 +92,8 @@ impl<'a> Row<'a> {
             && any([Field::Start, Field::End])
     }
 
-    /// Sets a field to a word; `-` is a field without a value. Returns `None` if the word is none of
-    /// that field.
+    /// Sets a field to a word; `-` is a field without a value. Returns `None` if the word is none
+    /// of that field.
     pub(super) fn set(&mut self, field: Field, word: &'a [u8]) -> Option<()> {
         if word == b"-" || field == Field::Skipped {
             return Some(());

@@ -81,6 +81,19 @@ fn rows_say_what_lines_of_text_say() {
 }
 
 #[test]
+fn a_table_is_recognised_and_read_as_a_stream() {
+    let bytes = file();
+    let form = crate::recognise(&bytes[..64]).unwrap();
+    assert_eq!(form.name, "vpc-flow-parquet");
+    for (bytes, records) in [(&bytes[..], 2), (&bytes[..bytes.len() - 9], 0)] {
+        let mut source = bytes;
+        let lines = Lines::new(&mut source as &mut dyn Read).unwrap();
+        let summary = (form.read)(lines, &mut |_| {});
+        assert_eq!((summary.records, summary.broken.is_none()), (records, records > 0));
+    }
+}
+
+#[test]
 fn a_damaged_table_is_an_error_and_no_panic() {
     let whole = file();
     for len in 0..whole.len() {
