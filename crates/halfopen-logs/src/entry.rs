@@ -67,7 +67,7 @@ impl Calendar {
 
     /// Returns when a moment is. A time of day belongs to the day of the last entry, or to the one
     /// after if it lies far before that; before any date is known, to 1970-01-01.
-    fn instant(&mut self, moment: Moment, summary: &mut Summary) -> Instant {
+    pub fn instant(&mut self, moment: Moment, summary: &mut Summary) -> Instant {
         let (midnight, of_day) = match moment {
             Moment::Dated(stamp) => {
                 summary.zone_assumed |= stamp.zone_assumed;

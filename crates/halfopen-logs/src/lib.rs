@@ -14,6 +14,7 @@ pub mod flows;
 pub mod httpclient;
 pub mod lines;
 pub mod metrics;
+pub mod pattern;
 pub mod program;
 pub mod reader;
 pub mod record;

@@ -43,6 +43,7 @@ pub const FORMS: &[Form] = &[
     sockets::SS,
     sockets::NETSTAT,
     program::HTTPCLIENT,
+    program::LOG,
 ];
 
 /// Returns the form of a source that starts with `head`.

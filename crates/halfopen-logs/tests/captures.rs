@@ -82,3 +82,69 @@ fn a_gateway_that_lost_its_state_resets_one_request() {
     assert_eq!(count(&records, |step| matches!(step, Step::Request { .. })), 15);
     assert_eq!(count(&records, |step| *step == Step::Response { status: 200 }), 14);
 }
+
+/// How the requests of a log with a line for each ended.
+fn outcomes(records: &[Record]) -> Vec<(u64, Option<How>)> {
+    let exchanges = client(records).filter_map(|(record, http)| {
+        let Step::Exchange { outcome, .. } = &http.step else { return None };
+        Some((record.line, outcome.as_ref().err().map(|failure| failure.how)))
+    });
+    exchanges.collect()
+}
+
+#[test]
+fn a_balancer_that_closes_first_is_found_before_the_next_request() {
+    for name in ["alb180-resttemplate", "alb300-resttemplate"] {
+        let (records, _) = read(&format!("{name}/client.log.gz"), "httpclient");
+        assert_eq!(count(&records, |step| matches!(step, Step::Request { .. })), 20, "{name}");
+        assert_eq!(count(&records, |step| matches!(step, Step::Failed(_))), 0, "{name}");
+        let closed = Step::Checked { ended: Some(How::Closed) };
+        assert_eq!(count(&records, |step| *step == closed), 1, "{name}");
+        assert_eq!(count(&records, |step| *step == Step::Opened), 2, "{name}");
+    }
+}
+
+#[test]
+fn a_line_a_request_says_which_failed_and_how() {
+    for (name, requests, failed, how) in [
+        ("silent30-go", 10, &[7, 9][..], How::TimedOut),
+        ("bracket-nat350-requests", 18, &[13, 15, 17], How::ResetOrClosed),
+        ("keepalive-race-requests5", 20, &[7, 9, 11, 13, 15, 17], How::ResetOrClosed),
+        ("slow-response-nat8-requests", 2, &[1, 2], How::TimedOut),
+        ("server-killed-node", 15, &[], How::Other),
+        ("healthy-go-evicts", 6, &[], How::Other),
+        ("healthy-warm-requests", 12, &[], How::Other),
+        ("loss-not-idle-requests", 24, &[], How::Other),
+        ("lb-abort-at-idle-httpclient5", 9, &[], How::Other),
+    ] {
+        let (records, _) = read(&format!("{name}/client.log"), "log");
+        let outcomes = outcomes(&records);
+        assert_eq!(outcomes.len(), requests, "{name}");
+        let found = outcomes.into_iter().filter_map(|(line, how)| Some((line, how?)));
+        let expected: Vec<_> = failed.iter().map(|&line| (line, how)).collect();
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_request_that_was_lost_is_in_the_clients_log_and_in_no_other() {
+    for (name, sent, lost) in [
+        ("incident-nat350-alb1800-resttemplate", 30, 2),
+        ("state-loss-nat-flush-resttemplate", 15, 1),
+        ("silent30-go", 10, 2),
+        ("alb180-resttemplate", 20, 0),
+        ("healthy-warm-requests", 12, 0),
+        ("loss-not-idle-requests", 24, 0),
+        ("bracket-nat350-requests", 18, 3),
+    ] {
+        let (balanced, summary) = read(&format!("{name}/alb.log.gz"), "alb-access");
+        assert_eq!(summary.unread, 0, "{name}");
+        assert_eq!(balanced.len(), sent - lost, "{name}");
+        let (served, _) = read(&format!("{name}/server.log"), "log");
+        let requests = served.iter().filter(|record| {
+            let What::Server(http) = &record.what else { return false };
+            matches!(http.step, Step::Request { .. }) && http.ends.client.is_some()
+        });
+        assert_eq!(requests.count(), sent - lost, "{name}");
+    }
+}
