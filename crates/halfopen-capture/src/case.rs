@@ -8,7 +8,7 @@ use halfopen_core::time::{Duration, Instant};
 use halfopen_core::verdict::{Evidence, Verdict};
 use halfopen_core::wire::tcp::Flags;
 
-use crate::route::Route;
+use crate::route::{DETOUR_MAX, Route};
 use crate::timeline::{
     Carries, Ending, Fin, Mark, Pause, Request, Reset, Sender, Series, Timeline,
 };
@@ -22,8 +22,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 const REACHED_WITHIN: Duration = Duration::from_mins(1);
 /// Below this round trip a shorter delay says nothing about who answered.
 const ROUND_TRIP_MIN: Duration = Duration::from_millis(2);
-/// Packets of one end that took another way through the network differ by no more hops than this.
-const DETOUR_MAX: u8 = 3;
 
 /// One flow before the rules.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +62,7 @@ impl Case<'_> {
         if !self.timeline.established || self.blocked().is_some() {
             return None;
         }
-        if let Some(reset) = self.timeline.reset() {
+        if let Some(reset) = self.timeline.reset().filter(|_| !self.is_one_sided()) {
             let origin = self.origin_of_reset(&reset);
             let own_act = reset.from == Sender::Client && !matches!(origin, Origin::Hop(_));
             if !own_act {
@@ -80,6 +78,32 @@ impl Case<'_> {
             Some(mark) => Death::Silence(series, mark),
             None => Death::UnprovenSilence(series),
         })
+    }
+
+    /// Tells whether the capture shows one direction only, and so not what a packet answers.
+    fn is_one_sided(&self) -> bool {
+        let seen = |end| self.timeline.half(end).next().is_some();
+        self.timeline.reset().is_some_and(|reset| !seen(reset.from.opposite()))
+    }
+
+    /// Tells whether an end has acknowledged more than the capture shows of the other.
+    pub(crate) fn lacks_packets_of(&self, sender: Sender) -> bool {
+        let next = self.timeline.half(sender).next();
+        let acked = self.timeline.half(sender.opposite()).acked();
+        acked.zip(next).is_some_and(|(acked, next)| acked.after(next))
+    }
+
+    /// Tells whether the flow may have paused when the capture's clock stepped.
+    pub(crate) fn is_untimed(&self) -> bool {
+        self.ending().stepped && self.fatal_pause().is_none()
+    }
+
+    /// Tells whether a reset refuses a connection of which the capture may lack how the server
+    /// ended it: it shows neither the opening nor a response, or lacks something that the server
+    /// sent.
+    pub(crate) fn is_refused_untold(&self, reset: &Reset) -> bool {
+        let known = self.timeline.opening_seen() || self.has_worked();
+        reset.refuses && (!known || self.lacks_packets_of(Sender::Server))
     }
 
     /// Returns when the far end was reached on another connection while this one got no answer.
@@ -144,7 +168,7 @@ impl Case<'_> {
             Vec::new()
         };
         let Some(&usual) = known.last() else { return Origin::Unknown };
-        if known.contains(&ttl) {
+        if known.contains(&ttl) || from == Sender::Server && self.route.arrives_with(ttl) {
             Origin::End(format!(
                 "its time to live is {ttl}, as in the {}'s other packets",
                 name(from)

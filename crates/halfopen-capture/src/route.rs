@@ -21,6 +21,8 @@ const CLOSINGS_MAX: usize = 1024;
 const OPENINGS_MAX: usize = 4096;
 /// Connections that could not be opened of which it is kept what was open meanwhile.
 const TURNED_AWAY_MAX: usize = 256;
+/// Packets of one end that took another way through the network differ by no more hops than this.
+pub(crate) const DETOUR_MAX: u8 = 3;
 /// Frames kept to show loss.
 const LOSSES_MAX: usize = 8;
 
@@ -197,6 +199,16 @@ impl Route {
             self.ttls.rotate_right(1);
             self.ttls[0] = ttl;
         }
+    }
+
+    /// Tells whether the server's packets arrive with this time to live, as far as is known: they
+    /// have done so, or they arrive by routes of different length.
+    pub(crate) fn arrives_with(&self, ttl: u8) -> bool {
+        let known = || self.ttls.into_iter().filter(|&ttl| ttl != 0);
+        let (Some(least), Some(most)) = (known().min(), known().max()) else { return false };
+        let spread = most - least;
+        let vary = (1..=DETOUR_MAX).contains(&spread);
+        known().any(|known| known == ttl) || vary && (least..=most + spread).contains(&ttl)
     }
 
     /// Returns when the server was last heard on a flow other than `flow`.

@@ -325,6 +325,8 @@ pub(crate) struct Ending {
     /// What had been sent in vain when the other end said something else.
     pub(crate) stuck: Option<Series>,
     pub(crate) hole: Option<Hole>,
+    /// The capture's clock stepped while the flow was there.
+    pub(crate) stepped: bool,
 }
 
 impl Ending {
@@ -338,6 +340,7 @@ impl Ending {
         unmoved: None,
         stuck: None,
         hole: None,
+        stepped: false,
     };
 }
 

@@ -87,14 +87,16 @@ impl Habits {
     fn contradicts(&self, verdict: &Verdict) -> bool {
         let Some(idle) = verdict.idle else { return false };
         let outlived = idle + PAUSE_MIN < self.longest_survived.mul_f64(TIMER_SLACK);
-        outlived && !self.is_regular(idle)
+        outlived && !self.is_regular(verdict.finding, idle)
     }
 
     /// Tells whether the box ends flows by itself, always after this pause. It tells them when its
-    /// timer runs out; one that loses its table has nobody left to tell.
-    fn is_regular(&self, idle: Duration) -> bool {
+    /// timer runs out; one that loses its table has nobody left to tell. But one reset alone may
+    /// answer a packet that the capture lacks.
+    fn is_regular(&self, finding: Finding, idle: Duration) -> bool {
         let near = |other: &Duration| other.abs_diff(idle) <= idle.mul_f64(TIMER_WIDTH);
-        !self.expiries.is_empty() && self.expiries.iter().all(near)
+        let least = if finding == Finding::ResetAtExpiry { 2 } else { 1 };
+        self.expiries.len() >= least && self.expiries.iter().all(near)
     }
 
     /// Tells whether the server may have reset the connection before, by a reset that got lost:

@@ -6,6 +6,9 @@ use halfopen_core::verdict::Verdict;
 use super::forgotten_in_flight;
 use crate::case::{Case, Death, Origin, between, describe_reset, evidence_at, name, what};
 
+const UNTIMED: &str = "the connection dies, and as the capture's clock stepped before, nothing shows \
+                       for how long it had been idle";
+
 pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     if !case.timeline.established || case.timeline.server_fin().is_some() {
         return None;
@@ -28,6 +31,10 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
             );
             evidence_at(series.last, fact)
         }
+        Death::Silence(series, _) if case.is_untimed() => evidence_at(series.last, UNTIMED),
+        Death::Reset(reset, _) if case.is_untimed() && reset.refuses => {
+            evidence_at(reset.mark, UNTIMED)
+        }
         Death::Silence(series, _) if series.largest > answered(case) && !paused(case) => {
             let fact = format!(
                 "sent {} times and never answered: it is larger than anything that got through \
@@ -44,6 +51,11 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
                 && !paused(case)
                 && (reset.in_flight || reset.provoked_by.is_some())
                 && forgotten_in_flight::judge(case).is_none() =>
+        {
+            evidence_at(reset.mark, describe_reset(&reset, &origin))
+        }
+        Death::Reset(reset, origin @ (Origin::End(_) | Origin::Unknown))
+            if case.is_refused_untold(&reset) && request.is_some() =>
         {
             evidence_at(reset.mark, describe_reset(&reset, &origin))
         }

@@ -7,7 +7,11 @@ use crate::case::{Case, Death, Origin, between, describe_reset, evidence_at, wha
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     let timeline = case.timeline;
-    if case.fatal_pause().is_some() || timeline.server_fin().is_some() || !case.has_worked() {
+    if case.fatal_pause().is_some()
+        || case.is_untimed()
+        || timeline.server_fin().is_some()
+        || !case.has_worked()
+    {
         return None;
     }
     let (mechanism, evidence) = match case.death()? {

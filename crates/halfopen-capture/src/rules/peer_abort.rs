@@ -17,6 +17,11 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     if paused && reset.provoked_by.is_some() && reset.refuses {
         return None;
     }
+    // A refusal answers something: here, a packet that the capture lacks.
+    let unasked = reset.refuses && reset.provoked_by.is_none() && case.lost_request().is_none();
+    if unasked || case.is_refused_untold(&reset) || reset.refuses && case.is_untimed() {
+        return None;
+    }
     let idle = reset.mark.at().saturating_since(reset.before.at());
     // Some servers end every connection with a reset, right after the last response.
     if idle < PAUSE_MIN && case.lost_request().is_none() {

@@ -19,6 +19,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
         Origin::Hop(_) => Culprit::Hop,
         // An end that knows the connection has its own reason to reset it.
         Origin::End(_) | Origin::Unknown if !reset.refuses => return None,
+        Origin::End(_) | Origin::Unknown if case.is_refused_untold(&reset) => return None,
         Origin::End(_) | Origin::Unknown => Culprit::Unknown,
     };
     let mut evidence = evidence_of_pause(&pause, idle, carries);

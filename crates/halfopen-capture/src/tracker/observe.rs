@@ -6,6 +6,7 @@ use halfopen_core::seq::Seq;
 use halfopen_core::time::Duration;
 use halfopen_core::wire::tcp::Flags;
 
+use super::remarks::DISORDER_MAX;
 use crate::content::Content;
 use crate::route::{Route, Witness};
 use crate::sighting::{Counter, Sighting};
@@ -59,12 +60,18 @@ impl Timeline {
         }
         let carries = seen.carries(self.half(from));
         self.forget_reset_if_outlived(from, seen, route);
+        if self.era != seen.era {
+            // By a clock that stepped, it is not known how long anything took.
+            (self.pause, self.series) = (None, None);
+            self.ending.get_or_insert_default().stepped = true;
+        }
         self.take_pause(from, seen, carries, since, route);
         let repeats = if seen.is(Flags::RST) {
             self.take_reset(index, from, seen, route)
         } else {
             self.take_live(index, from, seen, carries, route)
         };
+        let repeats = repeats.or_else(|| self.turn_early_reset(index, from, seen, carries, route));
         self.last = seen.mark;
         self.last_from = from;
         self.last_carries = carries;
@@ -280,6 +287,7 @@ impl Timeline {
         route: &mut Route,
     ) {
         let (mark, end) = (seen.mark, seen.end());
+        let answered = self.is_answered_before(end, mark, quiet_since);
         match &mut self.request {
             Some(request) if request.state == Awaiting::Response => {
                 request.end = end;
@@ -295,14 +303,25 @@ impl Timeline {
                 route.lengthen_lost(index, request.content);
             }
             request => {
-                let state = if seen.asks() { Awaiting::Response } else { Awaiting::Nothing };
-                route.requests += u64::from(state == Awaiting::Response);
+                let state = match (seen.asks(), answered) {
+                    (false, _) => Awaiting::Nothing,
+                    (true, false) => Awaiting::Response,
+                    (true, true) => Awaiting::Answered,
+                };
+                route.requests += u64::from(state != Awaiting::Nothing);
                 route.agents.note(seen.payload);
                 let mut content = Content::default();
                 content.add(seen);
                 *request = Some(Request { first: mark, quiet_since, end, state, content });
             }
         }
+    }
+
+    /// Tells whether a request up to `end` was captured after its response, which came at `data`.
+    fn is_answered_before(&self, end: Seq, mark: Mark, data: Mark) -> bool {
+        self.worked
+            && mark.at().saturating_since(data.at()) <= DISORDER_MAX
+            && self.half(Sender::Server).acked().is_some_and(|acked| !acked.before(end))
     }
 
     fn take_fin(
@@ -382,7 +401,7 @@ impl Timeline {
     }
 
     /// Marks the request under way as lost, and returns the flow whose lost request it repeated.
-    fn lose_request(
+    pub(super) fn lose_request(
         &mut self,
         index: u32,
         state: Awaiting,

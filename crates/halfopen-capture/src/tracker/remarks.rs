@@ -1,12 +1,16 @@
 //! What befalls few flows, kept with their endings.
 
+use halfopen_core::time::Duration;
 use halfopen_core::wire::tcp::Flags;
 
 use crate::case::SENDS_MIN;
 use crate::route::Route;
 use crate::sighting::Sighting;
-use crate::timeline::{Carries, Hole, Sender, Timeline};
+use crate::timeline::{Awaiting, Carries, Hole, Pause, Sender, Timeline};
+use crate::tracker::PAUSE_MIN;
 
+/// Frames are out of order by less than this, or they are in order.
+pub(super) const DISORDER_MAX: Duration = Duration::from_millis(1);
 /// Of what a reset says of itself, so many bytes are kept.
 const TEXT_MAX: usize = 128;
 
@@ -49,6 +53,33 @@ impl Timeline {
             route.leave(self.worked);
         }
         self.ending.get_or_insert_default().reset_text = text(seen.payload);
+    }
+
+    /// A packet that comes right after the reset which it provoked was captured too late: frames of
+    /// several queues are out of order by a little.
+    pub(super) fn turn_early_reset(
+        &mut self,
+        index: u32,
+        from: Sender,
+        seen: &Sighting<'_>,
+        carries: Carries,
+        route: &mut Route,
+    ) -> Option<u32> {
+        let reset = self.ending.as_deref_mut()?.reset.as_mut()?;
+        let early = reset.provoked_by.is_none()
+            && reset.from != from
+            && matches!(carries, Carries::Data | Carries::Fin | Carries::Probe)
+            && seen.mark.at().saturating_since(reset.mark.at()) <= DISORDER_MAX;
+        if !early {
+            return None;
+        }
+        reset.provoked_by = Some((seen.mark, carries));
+        let (before, after, in_flight) = (reset.before, seen.mark, reset.in_flight);
+        if self.era == seen.era && after.at().saturating_since(before.at()) >= PAUSE_MIN {
+            let half_closed = self.half_closed();
+            self.pause = Some(Box::new(Pause { before, after, from, in_flight, half_closed }));
+        }
+        self.lose_request(index, Awaiting::Lost, seen.mark, route)
     }
 
     /// Tells whether a segment acknowledges what the last one did, although there is more to take.
