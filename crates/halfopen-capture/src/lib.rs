@@ -24,6 +24,7 @@ mod sighting;
 mod source;
 mod timeline;
 mod tracker;
+mod tunnel;
 
 pub use infer::{Closings, Diagnosis, PathReport};
 pub use monitor::{Holdings, Monitor, News, Patience};

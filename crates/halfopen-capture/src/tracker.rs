@@ -18,6 +18,7 @@ use crate::clock::{Clock, Moment};
 use crate::route::Route;
 use crate::sighting::Sighting;
 use crate::timeline::{Carries, End, Mark, Sender, Timeline};
+use crate::tunnel;
 use forget::Vacancies;
 use index::{Hash, Index};
 use twins::Twins;
@@ -106,6 +107,7 @@ impl Tracker {
     /// Takes the next packet of the capture: frame `number`, stamped `stamp`.
     pub fn take(&mut self, number: u64, stamp: Option<Instant>, view: View<'_>) {
         let moment = self.read_clock(stamp);
+        let view = tunnel::innermost(view);
         match view.protocol() {
             Protocol::Tcp => {
                 if let Some(tcp) = view.tcp() {
@@ -269,6 +271,7 @@ impl Tracker {
     /// Tells whether a segment with something in it is old on a connection that is known; `None`
     /// if it has nothing in it, or nothing is known.
     pub(crate) fn has_seen(&self, view: View<'_>) -> Option<bool> {
+        let view = tunnel::innermost(view);
         let tcp = view.tcp()?;
         let (src, dst) = End::of_segment(view, &tcp);
         let timeline = &self.timelines[self.find_ends(src, dst)? as usize];

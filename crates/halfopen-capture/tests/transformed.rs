@@ -234,3 +234,50 @@ fn translate(packet: &mut Packet, outward: bool, copy: u64) {
         packet.set_dst((address, to).into());
     }
 }
+
+/// Puts a packet into another, of the protocol, behind `header`.
+fn wrap(protocol: u8, header: &[u8], packet: &Shown) -> Shown {
+    let wire_len = 20 + header.len() + packet.wire_len;
+    let [high, low] = u16::try_from(wire_len).unwrap().to_be_bytes();
+    let outer = [0x45, 0, high, low, 0, 1, 0, 0, 64, protocol, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
+    Shown { at: packet.at, bytes: [&outer, header, &packet.bytes].concat(), wire_len }
+}
+
+#[test]
+fn what_a_tunnel_carries_is_judged_as_without_it() {
+    let v4 = |packet: &Shown| wrap(4, &[], packet);
+    let gre = |packet: &Shown| wrap(47, &[0x20, 0, 8, 0, 0, 0, 0, 9], packet);
+    let vxlan = |packet: &Shown| {
+        let udp = [0xc0, 1, 0x12, 0xb5, 0, 0, 0, 0];
+        let header = [&udp[..], &[8, 0, 0, 0, 0, 0, 42, 0], &[0; 12], &[8, 0]].concat();
+        wrap(17, &header, packet)
+    };
+    for capture in captures().iter().filter(|it| !it.packets[0].view().is_v6()) {
+        let plain = judge(&capture.packets);
+        for tunnel in [&v4 as &dyn Fn(&Shown) -> Shown, &gre, &vxlan] {
+            let tunnelled: Packets = capture.packets.iter().map(tunnel).collect();
+            let judged = judge(&tunnelled);
+            assert_eq!(judged.paths, plain.paths, "{}", capture.name);
+        }
+    }
+}
+
+/// Shows the outer and the inner packet, as a capture of all interfaces of a node does.
+#[test]
+fn a_tunnels_packet_beside_the_one_that_it_carries_is_the_same() {
+    for capture in captures().iter().filter(|it| !it.packets[0].view().is_v6()) {
+        let plain = judge(&capture.packets);
+        let both = |packet: &Shown| {
+            let mut outer = wrap(4, &[], packet);
+            outer.at = packet.at + Duration::from_micros(3);
+            [packet.clone(), outer]
+        };
+        let mut shown: Packets = capture.packets.iter().flat_map(both).collect();
+        shown.sort_by_key(|packet| packet.at);
+        let [plain, both] = [&plain, &judge(&shown)].map(|it| {
+            let path = &it.paths[0];
+            (path.cause, path.culprit, path.failures, path.connections, path.requests)
+        });
+        assert_eq!(both, plain, "{}", capture.name);
+    }
+}

@@ -16,6 +16,7 @@ use super::index::Hash;
 use crate::clock::Moment;
 use crate::sighting::Sighting;
 use crate::timeline::{End, Mark};
+use crate::tunnel;
 
 /// As many as fit in the fastest cache together with their timelines.
 const BATCH_MAX: usize = 32;
@@ -39,6 +40,7 @@ impl Tracker {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         for (number, stamp, view) in packets {
             let moment = self.read_clock(stamp);
+            let view = tunnel::innermost(view);
             match view.protocol() {
                 Protocol::Tcp => {
                     let Some(tcp) = view.tcp() else { continue };
