@@ -1,8 +1,8 @@
 //! From a packet to the packet that it carries through a tunnel.
 //!
 //! Networks in clouds put their customers' packets into others: VXLAN (AWS's traffic mirroring,
-//! Kubernetes), GENEVE (AWS's Gateway Load Balancer), GRE with or without Ethernet or ERSPAN, and IP
-//! in IP. A connection is that of its inner packets, so these count. What is encrypted, or in
+//! Kubernetes), GENEVE (AWS's Gateway Load Balancer), GRE with or without Ethernet or ERSPAN, and
+//! IP in IP. A connection is that of its inner packets, so these count. What is encrypted, or in
 //! fragments, stays shut.
 
 use halfopen_core::flow::Protocol;

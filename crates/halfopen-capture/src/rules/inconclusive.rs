@@ -6,8 +6,8 @@ use halfopen_core::verdict::Verdict;
 use super::forgotten_in_flight;
 use crate::case::{Case, Death, Origin, between, describe_reset, evidence_at, name, what};
 
-const UNTIMED: &str = "the connection dies, and as the capture's clock stepped before, nothing shows \
-                       for how long it had been idle";
+const UNTIMED: &str = "the connection dies, and as the capture's clock stepped before, nothing \
+                       shows for how long it had been idle";
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {
     if !case.timeline.established || case.timeline.server_fin().is_some() {

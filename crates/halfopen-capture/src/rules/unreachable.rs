@@ -7,8 +7,8 @@ use halfopen_core::verdict::Verdict;
 use crate::case::{Case, between, evidence_at};
 use crate::timeline::Carries;
 
-/// A SYN that was sent again has had this long to be answered (RFC 6298 section 2.1: it is sent again
-/// after a second).
+/// A SYN that was sent again has had this long to be answered (RFC 6298 section 2.1: it is sent
+/// again after a second).
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Verdict> {

@@ -1,8 +1,8 @@
 //! Many packets at once.
 //!
-//! With many connections each packet waits for memory: for a slot of the index, then for a timeline.
-//! For a batch, all slots are asked for before any is needed, then all timelines, so that the waits
-//! overlap.
+//! With many connections each packet waits for memory: for a slot of the index, then for a
+//! timeline. For a batch, all slots are asked for before any is needed, then all timelines, so that
+//! the waits overlap.
 
 use core::hint::black_box;
 
