@@ -42,6 +42,7 @@ const KEEP: Keep = Keep {
     lifetime: None,
     order: Order::Lifo,
     notice: Notice::AtOnce,
+    handover: false,
 };
 
 /// Sends again whatever failed.

@@ -14,13 +14,16 @@ use http::{Method, Request, Response, Uri};
 use tower_service::Service;
 
 mod builder;
+mod dialer;
 mod exchange;
 mod failure;
+mod handover;
 mod hint;
 mod kept;
 mod lease;
 #[cfg(feature = "http2")]
 mod multiplex;
+mod opening;
 mod origin;
 mod pool;
 mod reaper;
@@ -88,6 +91,7 @@ impl Client {
     pub fn shut_down(&self) {
         self.shared.with(|state, now| {
             state.shut_down = true;
+            state.unclaimed.wake();
             state.shelf.drain(now, None);
         });
     }

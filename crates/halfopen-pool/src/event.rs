@@ -60,6 +60,12 @@ pub enum What {
         /// The server's `Keep-Alive: timeout=`, if it gave one.
         hint: Option<Duration>,
     },
+    /// A connection that was opened is kept for the next request: the one that it was opened for
+    /// took another, which was put back meanwhile.
+    Shelved {
+        /// Which.
+        id: ConnectionId,
+    },
     /// The client closed an idle connection, or did not keep one.
     Discarded {
         /// Which.
@@ -152,6 +158,8 @@ pub struct Tally {
     pub refused: u64,
     /// Connections put back.
     pub returned: u64,
+    /// Connections opened for a request that took another.
+    pub shelved: u64,
     /// Connections that the client closed, by why.
     pub discarded: BTreeMap<Discard, u64>,
     /// PINGs that were answered.
@@ -183,6 +191,7 @@ impl Tally {
             What::Leased { reused_after: Some(_), .. } => self.leased_reused += 1,
             What::Refused { .. } => self.refused += 1,
             What::Returned { .. } => self.returned += 1,
+            What::Shelved { .. } => self.shelved += 1,
             What::Discarded { why, .. } => *self.discarded.entry(*why).or_default() += 1,
             What::Pinged { answered, .. } => self.pongs += u64::from(*answered),
             What::Ended { reset: false, .. } => self.closed_idle += 1,

@@ -21,6 +21,7 @@ pub struct Metrics {
     not_opened: Counter,
     leased: Family<By, Counter>,
     refused: Counter,
+    shelved: Counter,
     discarded: Family<By, Counter>,
     ended: Family<By, Counter>,
     died: Family<[(&'static str, &'static str); 2], Counter>,
@@ -45,6 +46,7 @@ impl Metrics {
             not_opened: Counter::default(),
             leased: Family::default(),
             refused: Counter::default(),
+            shelved: Counter::default(),
             discarded: Family::default(),
             ended: Family::default(),
             died: Family::default(),
@@ -68,6 +70,8 @@ impl Metrics {
         registry.register("leased", help, self.leased.clone());
         let help = "Requests that got no turn within the lease timeout";
         registry.register("refused", help, self.refused.clone());
+        let help = "Connections opened for a request that took another";
+        registry.register("shelved", help, self.shelved.clone());
         let help = "Connections that the client closed";
         registry.register("discarded", help, self.discarded.clone());
         let help = "Idle connections found closed or reset";
@@ -114,6 +118,9 @@ impl Watch for Metrics {
             }
             What::Refused { .. } => {
                 self.refused.inc();
+            }
+            What::Shelved { .. } => {
+                self.shelved.inc();
             }
             What::Requested | What::Returned { .. } | What::Pinged { .. } => {}
             What::Discarded { why, .. } => count(&self.discarded, "reason", discard(*why)),

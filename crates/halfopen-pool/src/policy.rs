@@ -65,6 +65,7 @@ impl Default for Policy {
                 }),
                 order: Order::Lifo,
                 notice: Notice::AtOnce,
+                handover: true,
             }),
             limits: Limits {
                 per_host: Some(64),
@@ -119,6 +120,9 @@ pub struct Keep {
     pub order: Order,
     /// How a FIN or a reset that came while the connection was idle is noticed.
     pub notice: Notice,
+    /// Whether a request that opens a connection takes one that is put back meanwhile. What it
+    /// began to open is then kept for the next.
+    pub handover: bool,
 }
 
 /// How old a connection may become.

@@ -24,6 +24,7 @@ impl From<&Behaviour> for Policy {
             lifetime: behaviour.lifetime.map(|max| Lifetime { max, jitter: Duration::ZERO }),
             order: behaviour.order,
             notice: behaviour.notice,
+            handover: behaviour.handover,
         };
         let retry = behaviour.retry;
         Self {

@@ -175,6 +175,12 @@ impl Turnstile {
         InUse { path: self.paths.get(path).map_or(0, |line| line.in_use), total: self.in_use }
     }
 
+    /// Tells whether whoever asks now gets a turn on the path at once.
+    #[must_use]
+    pub fn has_turn(&self, path: &PathName) -> bool {
+        self.in_use < self.total && self.in_use(path).path < self.per_path
+    }
+
     /// Returns how many requests wait.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -150,6 +150,11 @@ impl Log {
                 let counts = self.counts(path);
                 vec![format!("Connection released: [id: {}][{alive}]{counts}", id.0)]
             }
+            What::Shelved { id } => {
+                self.connections.insert(*id, (path.clone(), true));
+                let counts = self.counts(path);
+                vec![format!("Connection kept: [id: {}][its request took another]{counts}", id.0)]
+            }
             What::Discarded { id, quiet, why } => {
                 let text = format!(
                     "{}: Close connection: {} after {}",

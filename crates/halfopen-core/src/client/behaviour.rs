@@ -22,6 +22,8 @@ pub struct Behaviour {
     pub order: Order,
     /// How a FIN or a reset that came while the connection was idle is noticed.
     pub notice: Notice,
+    /// Whether a request that opens a connection takes one that is put back meanwhile.
+    pub handover: bool,
     /// How many connections there may be.
     pub limits: Limits,
     /// The client's patience.

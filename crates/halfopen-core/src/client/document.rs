@@ -31,6 +31,7 @@ pub(super) struct Document {
     lifetime: Stated<OrNever<Humane>>,
     order: Stated<Order>,
     notice: Stated<Notice>,
+    handover: Option<Stated<bool>>,
     limits: LimitRules,
     timeouts: TimeoutRules,
     keepalive: Stated<OrNever<Keepalive>>,
@@ -132,6 +133,8 @@ impl Document {
             lifetime: time(&self.lifetime),
             order: self.order.value,
             notice: self.notice.value,
+            // A file that says nothing is about a client that was not looked at for this.
+            handover: self.handover.as_ref().is_some_and(|stated| stated.value),
             limits: Limits {
                 per_host: self.limits.per_host.value.0,
                 total: self.limits.total.value.0,

@@ -187,6 +187,7 @@ impl Watch for Accounts {
                 book.ended_idle.extend(local.map(|local| (now, local)));
             }
             What::Requested
+            | What::Shelved { .. }
             | What::Pinged { .. }
             | What::NotOpened { .. }
             | What::Refused { .. }

@@ -189,6 +189,7 @@ fn random(rng: &mut Rng, tick: Duration) -> Policy {
             Notice::WhenTaken { after: 2 * SECOND },
             Notice::Never,
         ]),
+        handover: rng.chance(0.5),
     };
     let most = |rng: &mut Rng| rng.chance(0.5).then(|| count(rng, 1, 8));
     let patience = |rng: &mut Rng| rng.chance(0.7).then(|| SECOND * count(rng, 1, 20));

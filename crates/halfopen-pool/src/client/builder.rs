@@ -131,6 +131,12 @@ impl Builder {
         self.keep(|keep| keep.order = order)
     }
 
+    /// Lets a request that opens a connection take one that is put back meanwhile, or wait for its
+    /// own.
+    pub fn handover(self, hands_over: bool) -> Self {
+        self.keep(|keep| keep.handover = hands_over)
+    }
+
     /// Looks at a connection before it is used if it was idle for this long, and does not watch it
     /// before that.
     pub fn validate_after_inactivity(self, after: Duration) -> Self {

@@ -172,7 +172,7 @@ impl Exchange {
         let lease = match found {
             Ok(lease) => lease,
             // In a box, since the future of every request would else have room for it.
-            Err(turn) => Box::pin(turn.open(&self.origin.to, waited)).await?,
+            Err(turn) => Box::pin(turn.open(&self.origin, waited, self.reuses())).await?,
         };
         Ok(self.begin(lease))
     }

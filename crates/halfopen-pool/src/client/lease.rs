@@ -1,25 +1,21 @@
 //! How a request gets a connection: its turn first, then one from the shelf or a new one.
 
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::io;
 use std::sync::Arc;
 
 use halfopen_core::time::{Duration, Instant};
 use hyper::rt::Sleep;
 
 use super::kept::Kept;
-use super::pool::{Shared, State, Waiting, took};
-use crate::connect::{Destination, Protocol, Transport};
+use super::pool::{Shared, State, Waiting};
 use crate::error::Error;
 use crate::event::What;
 use crate::http1::Connection;
 use crate::idle::WireIdle;
 use crate::name::{ConnectionId, PathName};
 use crate::policy::{Notice, Policy};
-use crate::retry::Objection;
 use crate::shelf::{Discard, Idle, Take, Taken};
-use crate::stream::Stream;
 use crate::turn::{Asked, Call, Ticket};
 
 /// The right to have one connection in use. Dropping it gives it back.
@@ -48,8 +44,8 @@ pub(super) struct Lease<C = Box<Connection>> {
 pub(super) type Found = Result<Lease<Kept>, Turn>;
 
 impl Turn {
-    /// Waits for a turn on a path, and looks on the shelf with it if `reuses`. Returns what that had
-    /// with how long the turn took.
+    /// Waits for a turn on a path, and looks on the shelf with it if `reuses`. Returns what that
+    /// had with how long the turn took.
     pub(super) async fn wait(
         shared: &Arc<Shared>,
         path: &PathName,
@@ -59,13 +55,7 @@ impl Turn {
             let (asked, taken) = state.ask(now, path, reuses)?;
             Ok((asked, taken, now))
         })?;
-        let turn = || Self {
-            shared: Arc::clone(shared),
-            path: path.clone(),
-            given_back: false,
-            holds: None,
-            survived: None,
-        };
+        let turn = || Self::new(shared, path);
         let ticket = match asked {
             Asked::Turn => return Ok((turn().with(taken), Duration::ZERO)),
             Asked::Wait(ticket) => ticket,
@@ -75,6 +65,12 @@ impl Turn {
         let sleep = deadline.map(|deadline| shared.clock.sleep_until(deadline));
         let waited = Waited { queue, sleep }.await?;
         Ok((if reuses { turn().take(waited) } else { Err(turn()) }, waited))
+    }
+
+    /// Guards a turn that was given.
+    pub(super) fn new(shared: &Arc<Shared>, path: &PathName) -> Self {
+        let (shared, path) = (Arc::clone(shared), path.clone());
+        Self { shared, path, given_back: false, holds: None, survived: None }
     }
 
     pub(super) fn path(&self) -> &PathName {
@@ -91,8 +87,16 @@ impl Turn {
         self.with(taken)
     }
 
-    fn with(mut self, taken: Option<Taken<Kept>>) -> Found {
-        let Some(Taken { idle, quiet }) = taken else { return Err(self) };
+    fn with(self, taken: Option<Taken<Kept>>) -> Found {
+        match taken {
+            Some(taken) => Ok(self.lease(taken)),
+            None => Err(self),
+        }
+    }
+
+    /// Uses a connection from the shelf.
+    pub(super) fn lease(mut self, taken: Taken<Kept>) -> Lease<Kept> {
+        let Taken { idle, quiet } = taken;
         let Idle { id, born, connection, .. } = idle;
         let shared = &self.shared;
         if let Some(log) = shared.wire_log.as_ref().filter(|_| looks(&shared.policy, quiet)) {
@@ -104,55 +108,7 @@ impl Turn {
             connection.gauge.blind_until_written();
         }
         self.holds = Some(id);
-        Ok(Lease { connection, turn: self, id, born, quiet: Some(quiet) })
-    }
-
-    /// Opens a connection.
-    pub(super) async fn open(
-        mut self,
-        to: &Destination,
-        waited: Duration,
-    ) -> Result<Lease<Kept>, Error> {
-        let shared = Arc::clone(&self.shared);
-        let since = shared.with(|state, now| {
-            let in_use = state.turns.in_use(&self.path);
-            state.shelf.make_room(now, &self.path, in_use);
-            now
-        });
-        let dialled = dial(&shared, to, since).await;
-        let opened = match dialled {
-            Ok((transport, protocol)) => self.speak(transport, protocol).await,
-            Err(error) => Err(error),
-        };
-        match opened {
-            Ok((connection, id)) => {
-                shared.with(|state, now| {
-                    let took = took(now, since);
-                    state.tell(now, &self.path, || What::Opened { id, took });
-                    let leased = What::Leased { id, reused_after: None, waited };
-                    state.tell(now, &self.path, || leased);
-                });
-                let born = shared.clock.now();
-                self.holds = Some(id);
-                Ok(Lease { connection, turn: self, id, born, quiet: None })
-            }
-            Err(source) => {
-                let path = self.path.clone();
-                let took = shared.learn_with(|state, now, wall| {
-                    let took = took(now, since);
-                    let error = source.to_string();
-                    state.tell(now, &path, || What::NotOpened { took, error });
-                    // It would be tried again in vain, and for as long once more.
-                    let why = Objection::NewConnection;
-                    state.tell(now, &path, || What::GivenUp { id: None, why });
-                    if source.kind() == io::ErrorKind::ConnectionRefused {
-                        state.refused(now, wall, &path);
-                    }
-                    took
-                });
-                Err(Error::NotConnected { path, took, source })
-            }
-        }
+        Lease { connection, turn: self, id, born, quiet: Some(quiet) }
     }
 
     /// Puts a connection on the shelf, and the turn back with it. `since` is when data was last on
@@ -168,7 +124,16 @@ impl Turn {
         self.given_back = true;
         let path = self.path.clone();
         let survived = self.survived.take();
-        self.shared.put(Idle { id, path, since, born, hint, connection }, survived);
+        let idle = Idle { id, path, since, born, hint, connection };
+        self.shared.put(idle, survived, What::Returned { id, hint });
+    }
+
+    /// Puts a connection on the shelf that nobody used yet, and the turn back with it.
+    pub(super) fn shelve(mut self, connection: Kept, id: ConnectionId) {
+        self.given_back = true;
+        let (path, now) = (self.path.clone(), self.shared.clock.now());
+        let idle = Idle { id, path, since: now, born: now, hint: None, connection };
+        self.shared.put(idle, None, What::Shelved { id });
     }
 
     /// Learns at once that the connection survived its pause.
@@ -176,37 +141,6 @@ impl Turn {
         if let Some(quiet) = self.survived.take() {
             self.shared.survived(&self.path, quiet);
         }
-    }
-
-    async fn speak(
-        &self,
-        transport: Box<dyn Transport>,
-        protocol: Protocol,
-    ) -> io::Result<(Kept, ConnectionId)> {
-        let shared = &self.shared;
-        let policy = &shared.policy;
-        if policy.keepalive.is_some() {
-            transport.set_keepalive(policy.keepalive)?;
-        }
-        if policy.user_timeout.is_some() {
-            transport.set_user_timeout(policy.user_timeout)?;
-        }
-        let id = shared.with(|state, _| state.next_id());
-        let tap = shared.wire_log.as_ref().map(|log| {
-            log.opened(shared.clock.now(), id, &*transport);
-            log.tap(id)
-        });
-        let (stream, gauge) = Stream::new(transport, shared.clock.clone(), tap);
-        let connection = match protocol {
-            Protocol::Http1 => {
-                Kept::Http1(Connection::new(stream, gauge).await.map_err(io::Error::other)?)
-            }
-            #[cfg(feature = "http2")]
-            Protocol::Http2 => {
-                Kept::Http2(super::multiplex::speak(shared, id, stream, gauge).await?)
-            }
-        };
-        Ok((connection, id))
     }
 }
 
@@ -222,7 +156,7 @@ impl Drop for Turn {
                 let why = Discard::NotKept;
                 state.tell(now, &self.path, || What::Discarded { id, quiet, why });
             }
-            state.turns.done(now, &self.path);
+            state.done(now, &self.path);
         });
     }
 }
@@ -264,8 +198,14 @@ impl State {
         Ok((asked, taken))
     }
 
-    /// Takes a connection that is not known to have ended, for a request that `waited` for its turn.
-    fn take(&mut self, now: Instant, path: &PathName, waited: Duration) -> Option<Taken<Kept>> {
+    /// Takes a connection that is not known to have ended, for a request that `waited` for its
+    /// turn.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        path: &PathName,
+        waited: Duration,
+    ) -> Option<Taken<Kept>> {
         loop {
             let (taken, live) = match self.shelf.take(now, path) {
                 Take::Use(taken) => {
@@ -306,28 +246,6 @@ fn looks(policy: &Policy, quiet: WireIdle) -> bool {
     }
 }
 
-/// Opens a transport within the connect timeout.
-async fn dial(
-    shared: &Shared,
-    to: &Destination,
-    since: Instant,
-) -> io::Result<(Box<dyn Transport>, Protocol)> {
-    let mut dialling = pin!(shared.dial(to));
-    let Some(patience) = shared.policy.timeouts.connect else { return dialling.await };
-    let mut sleep: Option<Pin<Box<dyn Sleep>>> = None;
-    core::future::poll_fn(|cx| {
-        if let Poll::Ready(dialled) = dialling.as_mut().poll(cx) {
-            return Poll::Ready(dialled);
-        }
-        let sleep = sleep.get_or_insert_with(|| shared.clock.sleep_until(since + patience));
-        sleep.as_mut().poll(cx).map(|()| {
-            let text = format!("no connection within {patience:?}");
-            Err(io::Error::new(io::ErrorKind::TimedOut, text))
-        })
-    })
-    .await
-}
-
 /// A place in the queue. Dropping it leaves the queue, and gives back a turn that nobody took.
 struct Queue {
     shared: Arc<Shared>,
@@ -341,7 +259,7 @@ impl Drop for Queue {
             let waiting = state.queue.remove(&self.ticket);
             state.turns.leave(self.ticket);
             if let Some(Waiting { call: Some(Call::Turn { .. }), .. }) = waiting {
-                state.turns.done(now, &self.path);
+                state.done(now, &self.path);
             }
         });
     }

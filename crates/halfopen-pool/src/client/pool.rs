@@ -5,17 +5,20 @@
 
 use core::task::Waker;
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use halfopen_core::time::{Duration, Instant};
 use jiff::Timestamp;
 
+use super::dialer::Dialer;
+use super::handover::{Openers, Unclaimed};
 use super::kept::Kept;
 use super::origin::Origins;
 use super::reaper::{self, Reaper};
 use crate::clock::Clock;
-use crate::connect::{Destination, Dial, Protocol, Transport};
+#[cfg(feature = "http2")]
+use crate::connect::Destination;
+use crate::connect::Dial;
 use crate::event::{Event, Watch, What};
 use crate::http1::End;
 use crate::idle::{Cap, WireIdle};
@@ -33,7 +36,7 @@ pub(super) type Execute = Arc<dyn Fn(Task) + Send + Sync>;
 pub(super) type Task = core::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(super) struct Shared {
-    dial: Box<dyn Dial>,
+    pub(super) dialer: Arc<Dialer>,
     pub(super) clock: Clock,
     pub(super) execute: Execute,
     pub(super) policy: Policy,
@@ -44,10 +47,6 @@ pub(super) struct Shared {
     pub(super) wall_clock: WallClock,
     /// Whether `https` can be spoken.
     pub(super) speaks_tls: bool,
-    #[cfg(feature = "tls")]
-    tls: Option<Arc<rustls::ClientConfig>>,
-    #[cfg(feature = "http2")]
-    prior_knowledge: bool,
     state: Mutex<State>,
 }
 
@@ -57,6 +56,12 @@ pub(super) struct State {
     pub(super) ledger: Option<Ledger>,
     /// Requests that wait for their turn.
     pub(super) queue: BTreeMap<Ticket, Waiting>,
+    /// Requests that open a connection and would take another.
+    pub(super) openers: Openers,
+    /// Connections that are being opened and for which nobody waits any more.
+    pub(super) unclaimed: Unclaimed,
+    /// Who is to be woken.
+    wakers: Vec<Waker>,
     pub(super) reaper: Reaper,
     /// The connections that carry several requests.
     #[cfg(feature = "http2")]
@@ -108,6 +113,9 @@ impl Shared {
             turns: Turnstile::new(&parts.policy),
             ledger: parts.ledger,
             queue: BTreeMap::new(),
+            openers: Openers::default(),
+            unclaimed: Unclaimed::default(),
+            wakers: Vec::new(),
             reaper: Reaper::default(),
             #[cfg(feature = "http2")]
             roads: super::multiplex::Roads::default(),
@@ -115,10 +123,22 @@ impl Shared {
             next_id: 0,
             events: (!parts.watchers.is_empty()).then(Vec::new),
         };
-        Self {
-            source: parts.dial.source().map(Arc::from),
-            origins: Origins::default(),
+        let source = parts.dial.source().map(Arc::from);
+        #[cfg(feature = "tls")]
+        let speaks_tls = parts.tls.is_some();
+        let dialer = Dialer {
             dial: parts.dial,
+            clock: parts.clock.clone(),
+            patience: parts.policy.timeouts.connect,
+            #[cfg(feature = "tls")]
+            tls: parts.tls,
+            #[cfg(feature = "http2")]
+            prior_knowledge: parts.prior_knowledge,
+        };
+        Self {
+            dialer: Arc::new(dialer),
+            source,
+            origins: Origins::default(),
             clock: parts.clock,
             execute: parts.execute,
             policy: parts.policy,
@@ -126,32 +146,11 @@ impl Shared {
             wire_log: parts.wire_log,
             wall_clock: parts.wall_clock,
             #[cfg(feature = "tls")]
-            speaks_tls: parts.tls.is_some(),
+            speaks_tls,
             #[cfg(not(feature = "tls"))]
             speaks_tls: false,
-            #[cfg(feature = "tls")]
-            tls: parts.tls,
-            #[cfg(feature = "http2")]
-            prior_knowledge: parts.prior_knowledge,
             state: Mutex::new(state),
         }
-    }
-
-    /// Opens a transport, secure if the destination asks for it, and tells what is spoken on it.
-    pub(super) async fn dial(
-        &self,
-        to: &Destination,
-    ) -> io::Result<(Box<dyn Transport>, Protocol)> {
-        let transport = self.dial.dial(to).await?;
-        #[cfg(feature = "tls")]
-        if let Some(config) = self.tls.as_ref().filter(|_| to.tls) {
-            return crate::tls::secure(Arc::clone(config), &to.host, transport).await;
-        }
-        #[cfg(feature = "http2")]
-        if self.prior_knowledge {
-            return Ok((transport, Protocol::Http2));
-        }
-        Ok((transport, Protocol::Http1))
     }
 
     /// Tells whether HTTP/2 may be spoken to a destination.
@@ -162,10 +161,10 @@ impl Shared {
         }
         #[cfg(feature = "tls")]
         if to.tls {
-            let offered = self.tls.iter().flat_map(|config| &config.alpn_protocols);
+            let offered = self.dialer.tls.iter().flat_map(|config| &config.alpn_protocols);
             return offered.into_iter().any(|protocol| protocol == crate::tls::HTTP2);
         }
-        self.prior_knowledge && !to.tls
+        self.dialer.prior_knowledge && !to.tls
     }
 
     /// Changes the state, then does what follows.
@@ -222,9 +221,9 @@ impl Shared {
         }
     }
 
-    /// Takes a connection back after its response, and its turn with it. It may have survived a
-    /// pause of which nothing was learnt yet.
-    pub(super) fn put(self: &Arc<Self>, idle: Idle<Kept>, survived: Option<WireIdle>) {
+    /// Takes a connection with its turn: after a response, or a new one. It may have survived a
+    /// pause of which nothing was learnt yet. `what` it is told as.
+    pub(super) fn put(self: &Arc<Self>, idle: Idle<Kept>, survived: Option<WireIdle>, what: What) {
         let watch = self.watches_idle().then(|| idle.connection.watch()).flatten();
         if let Some(watch) = watch {
             (self.execute)(Box::pin(notice(Arc::downgrade(self), idle.id, watch)));
@@ -235,13 +234,13 @@ impl Shared {
                 state.learn(now, wall, &path, quiet, Outcome::Survived);
             }
             state.turns.done(now, &path);
-            let (id, hint) = (idle.id, idle.hint);
-            state.tell(now, &path, || What::Returned { id, hint });
+            state.tell(now, &path, || what);
             let learnt = state.cap(wall, &path);
             state.shelf.put(now, idle, learnt);
             if state.shut_down {
                 state.shelf.drain(now, None);
             }
+            state.offer(&path);
         });
     }
 
@@ -264,6 +263,20 @@ impl State {
         let id = ConnectionId(self.next_id);
         self.next_id += 1;
         id
+    }
+
+    /// Takes a turn back, and lets the next have it.
+    pub(super) fn done(&mut self, now: Instant, path: &PathName) {
+        self.turns.done(now, path);
+        self.offer(path);
+    }
+
+    /// Offers a connection that is idle to whoever opens one to the same path. That takes a turn
+    /// more, since the opening goes on.
+    pub(super) fn offer(&mut self, path: &PathName) {
+        if !self.openers.is_empty() && self.shelf.len_of(path) > 0 && self.turns.has_turn(path) {
+            self.wakers.extend(self.openers.call(path));
+        }
     }
 
     /// Tells the watchers, if there are any.
@@ -339,7 +352,11 @@ impl State {
     fn effects(&mut self, now: Instant) -> Option<Effects> {
         let reaper = self.reaper.needs(self.shelf.poll_timeout());
         let is_quiet = !self.shelf.has_output() && !self.turns.has_output();
-        if is_quiet && self.events.is_none() && matches!(reaper, reaper::Need::Nothing) {
+        if is_quiet
+            && self.wakers.is_empty()
+            && self.events.is_none()
+            && matches!(reaper, reaper::Need::Nothing)
+        {
             return None;
         }
         let mut effects = Effects::default();
@@ -348,6 +365,7 @@ impl State {
             effects.closed.push(idle.connection);
         }
         effects.wakers = self.hand_out_calls();
+        effects.wakers.append(&mut self.wakers);
         if let Some(events) = &mut self.events {
             effects.events = core::mem::take(events);
         }
@@ -363,8 +381,9 @@ impl State {
 impl Drop for Shared {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // It finds nobody to work for, and ends.
+        // They find nobody to work for, and end.
         state.reaper.wake();
+        state.unclaimed.wake();
     }
 }
 

@@ -28,6 +28,7 @@ fn keeping(change: impl FnOnce(&mut Keep)) -> Policy {
         lifetime: None,
         order: Order::Lifo,
         notice: Notice::AtOnce,
+        handover: false,
     };
     change(&mut keep);
     Policy { reuse: Reuse::Kept(keep), limits: Limits::default(), ..Policy::default() }

@@ -26,6 +26,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+mod handover;
 mod hostile;
 #[cfg(feature = "http2")]
 mod http2;
