@@ -4,6 +4,14 @@
 //! code can ask stands in one private module, `sys`.
 
 pub mod connect;
+#[cfg(target_os = "linux")]
+pub mod filter;
+#[cfg(target_os = "linux")]
+pub mod injector;
+#[cfg(target_os = "linux")]
+pub mod privileges;
+#[cfg(target_os = "linux")]
+pub mod sniffer;
 
 #[cfg(target_os = "linux")]
 mod sys;

@@ -1,6 +1,11 @@
-//! System calls that no safe crate offers. All unsafe code of the project is in this file.
+//! System calls that no safe crate offers. All unsafe code of the project is in this module.
 
 #![expect(unsafe_code, reason = "libc's structures and calls; each block says why it is sound")]
+
+pub(crate) mod inject;
+pub(crate) mod packet;
+pub(crate) mod privileges;
+pub(crate) mod ring;
 
 use core::mem::{MaybeUninit, size_of};
 use core::time::Duration;
