@@ -1,17 +1,25 @@
 //! Sockets and a clock: what needs the kernel.
 //!
-//! [`connect`] gives the pool connections whose silence is counted by the kernel. What only unsafe
-//! code can ask stands in one private module, `sys`.
+//! [`connect`] gives the pool connections whose silence is counted by the kernel. A `sensor` judges
+//! the connections of an interface for as long as they come (Linux only): a `sniffer` shows it the
+//! frames that a `filter` lets through, `metrics` and [`exporter`] tell others what it knows. What
+//! only unsafe code can ask stands in one private module, `sys`.
 
 pub mod connect;
+pub mod exporter;
 #[cfg(target_os = "linux")]
 pub mod filter;
 #[cfg(target_os = "linux")]
 pub mod injector;
 #[cfg(target_os = "linux")]
+pub mod metrics;
+#[cfg(target_os = "linux")]
 pub mod privileges;
 #[cfg(target_os = "linux")]
+pub mod sensor;
+#[cfg(target_os = "linux")]
 pub mod sniffer;
+pub mod sockets;
 
 #[cfg(target_os = "linux")]
 mod sys;
