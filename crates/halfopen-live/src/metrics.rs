@@ -172,6 +172,8 @@ impl Metrics {
             | Finding::CloseRace
             | Finding::UsedAfterClose
             | Finding::LostState
+            | Finding::LargeLost
+            | Finding::LeftHalfClosed
             | Finding::PeerClose
             | Finding::ClientGaveUp
             | Finding::Refused

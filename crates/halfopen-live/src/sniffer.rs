@@ -1,8 +1,8 @@
 //! Frames of an interface, as the kernel sees them pass.
 //!
-//! Frames come in blocks of a ring that the kernel shares with us, so that none is copied out of it.
-//! On loopback every packet passes twice, out and in again; it is shown once. What the kernel had no
-//! room for is counted.
+//! Frames come in blocks of a ring that the kernel shares with us, so that none is copied out of
+//! it. On loopback every packet passes twice, out and in again; it is shown once. What the kernel
+//! had no room for is counted.
 
 use core::ffi::c_int;
 use core::mem::{offset_of, size_of};

@@ -6,7 +6,7 @@ mod log;
 mod payment;
 mod payments;
 mod scheduler;
-mod signal;
+pub(crate) mod signal;
 mod subscriptions;
 
 use tokio::runtime::{Builder, Runtime};

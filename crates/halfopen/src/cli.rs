@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod billing;
+mod live;
 mod sweep;
 mod traffic;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use anstream::ColorChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use live::Live;
 pub(crate) use sweep::Sweep;
 use traffic::Traffic;
 
@@ -46,7 +48,7 @@ pub(crate) struct Diagnose {
     ///
     /// What a file is, its content says. Several captures are taken for a rotation if they follow
     /// each other in time, and for captures at different points of the path if they overlap.
-    #[arg(required_unless_present = "forms", value_name = "FILE")]
+    #[arg(required_unless_present_any = ["forms", "interface"], value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Read FILE as a log of the form FORM, whatever it looks like.
     #[arg(long = "form", value_name = "FORM=FILE", value_parser = form_of)]
@@ -60,6 +62,8 @@ pub(crate) struct Diagnose {
     /// Print nothing but errors; the exit code says what was found.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) live: Live,
 }
 
 /// Reads `FORM=FILE`.
@@ -75,9 +79,10 @@ Examples:
   halfopen diagnose --json trace-*.pcap.gz | jq '.paths[] | {server, cause, idle_limit}'
   halfopen diagnose --format markdown client.pcap | gh issue create --title resets -F -
   ssh host tcpdump -w - port 443 | halfopen diagnose -
+  sudo halfopen diagnose --interface eth0 --filter-port 443 --listen 127.0.0.1:9464
 
 Exit code: 0 nothing found, 1 something found, 2 failed.
-The JSON report is described in docs/report.md.";
+The JSON report is described in docs/report.md, watching in docs/live.md.";
 
 impl Diagnose {
     /// Returns how to print the report.

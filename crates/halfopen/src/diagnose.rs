@@ -1,6 +1,8 @@
 //! `halfopen diagnose`: from captures and logs to a report.
 
 mod input;
+#[cfg(target_os = "linux")]
+mod live;
 
 use core::hash::{BuildHasher as _, Hasher as _};
 use std::hash::RandomState;
@@ -17,8 +19,27 @@ use crate::failure::Failure;
 use crate::output;
 use crate::report::{self, Report, Sources};
 use input::Inputs;
+#[cfg(target_os = "linux")]
+pub(crate) use live::LiveFailure;
 
 pub(crate) fn run(order: &Diagnose) -> Result<Outcome, Failure> {
+    match &order.live.interface {
+        Some(interface) => watch(order, interface),
+        None => read(order),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn watch(order: &Diagnose, interface: &str) -> Result<Outcome, Failure> {
+    live::run(order, interface).map_err(Failure::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn watch(_: &Diagnose, _: &str) -> Result<Outcome, Failure> {
+    Err(Failure::NotLinux)
+}
+
+fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     let Inputs { captures, logs, notes } = Inputs::open(order)?;
     let names: Vec<String> = captures.iter().map(input::Capture::name).collect();
     let mut points = Points::new(Limits::default(), RandomState::new().build_hasher().finish());

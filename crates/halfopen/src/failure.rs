@@ -9,6 +9,8 @@ use halfopen_lab::{hunt, reproduce, sweep, traffic};
 use halfopen_logs::FORMS;
 
 use crate::billing::BillingFailure;
+#[cfg(target_os = "linux")]
+use crate::diagnose::LiveFailure;
 
 /// Why the command could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,12 @@ pub(crate) enum Failure {
     Save { path: PathBuf, error: io::Error },
     #[error(transparent)]
     Billing(#[from] BillingFailure),
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Live(#[from] LiveFailure),
+    #[cfg(not(target_os = "linux"))]
+    #[error("interfaces can be watched on Linux only")]
+    NotLinux,
 }
 
 impl Failure {
@@ -93,6 +101,10 @@ impl Failure {
             }
             Self::StdinTwice => "it can be read once; write one of the captures to a file",
             Self::Billing(failure) => return failure.hint(),
+            #[cfg(target_os = "linux")]
+            Self::Live(failure) => return failure.hint(),
+            #[cfg(not(target_os = "linux"))]
+            Self::NotLinux => "capture with tcpdump, and read the capture",
             Self::Capture { error, .. } => return hint_for_capture(error),
             Self::Link { .. } => {
                 "capture on an interface with IP packets, such as `tcpdump -i any`"

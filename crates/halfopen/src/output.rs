@@ -39,6 +39,22 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Prints a line of data as soon as it is there; fails if nobody reads it any more.
+#[cfg(target_os = "linux")]
+pub(crate) fn print_line(line: &str) -> io::Result<()> {
+    let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
+}
+
+/// Says something that is no data.
+#[cfg(target_os = "linux")]
+pub(crate) fn remark(text: &str) {
+    let mut stderr = anstream::AutoStream::auto(io::stderr().lock());
+    // There is nobody left to tell that standard error is closed.
+    drop(writeln!(stderr, "{text}"));
+}
+
 /// Says what went wrong, and what to do about it.
 pub(crate) fn complain(failure: &Failure) {
     let mut text = if let Failure::Document { file, text, error } = failure {

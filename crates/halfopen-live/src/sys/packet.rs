@@ -81,7 +81,7 @@ impl PacketSocket {
     pub(crate) fn attach(&self, program: &[Instruction]) -> io::Result<()> {
         let program = libc::sock_fprog {
             len: u16::try_from(program.len()).map_err(io::Error::other)?,
-            // The kernel copies from there and does not write (net/core/filter.c, `bpf_prog_create`).
+            // The kernel copies from there and does not write (net/core/filter.c, `__get_filter`).
             filter: program.as_ptr().cast_mut(),
         };
         self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)

@@ -3,14 +3,14 @@
 use std::io;
 
 /// Who asks the program to end, once and again.
-pub(super) struct Ending {
+pub(crate) struct Ending {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Ending {
     /// Begins to listen. From now on, the program does not end by itself when it is asked to.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             #[cfg(unix)]
             terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?,
@@ -18,7 +18,7 @@ impl Ending {
     }
 
     /// Waits for Ctrl-C, or SIGTERM where there is one.
-    pub(super) async fn asked(&mut self) {
+    pub(crate) async fn asked(&mut self) {
         #[cfg(unix)]
         tokio::select! {
             biased;
