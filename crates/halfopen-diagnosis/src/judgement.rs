@@ -1,5 +1,6 @@
 //! What all sources together say.
 
+use core::cmp::Reverse;
 use core::fmt;
 use std::net::SocketAddr;
 
@@ -10,9 +11,11 @@ use halfopen_core::time::Duration;
 use halfopen_core::verdict::{Evidence, Verdict};
 
 use crate::advice::Advice;
+use crate::join;
 use crate::log::Log;
 use crate::matching::Limit;
 use crate::suspect::{Opinion, Place, Seen};
+use crate::view::View;
 
 /// What all sources together say.
 #[derive(Clone, Debug, Default)]
@@ -113,13 +116,49 @@ pub struct Offset(pub i64);
 #[must_use]
 pub fn judge(captures: Diagnosis, count: usize, logs: &[Log]) -> Judgement {
     let Diagnosis { paths, flows, flows_omitted, counts, .. } = captures;
+    let mut paths: Vec<Path> = paths.into_iter().map(Path::from).collect();
+    join::join(&mut paths, &View::new(logs));
+    paths.sort_by(|one, other| one.rank().cmp(&other.rank()));
     Judgement {
-        paths: paths.into_iter().map(Path::from).collect(),
+        paths,
         flows: flows.into_iter().map(Flow::from).collect(),
         flows_omitted,
         counts,
         capture_offsets: vec![None; count],
         log_offsets: vec![None; logs.len()],
+    }
+}
+
+impl Path {
+    /// Returns a path with which nothing is wrong, and of which nothing was counted.
+    pub(crate) const fn healthy(server: Server) -> Self {
+        Self {
+            server,
+            cause: Cause::None,
+            mechanism: None,
+            culprit: Culprit::Unknown,
+            harm: Harm::None,
+            survived: None,
+            died: None,
+            closings: None,
+            user_agents: Vec::new(),
+            connections: 0,
+            requests: 0,
+            failures: 0,
+            masked: 0,
+            maybe_twice: 0,
+            because: String::new(),
+            evidence: Vec::new(),
+            suspects: Vec::new(),
+            limits: Vec::new(),
+            advice: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Returns what paths are sorted by: the worst first.
+    fn rank(&self) -> (Reverse<(Harm, bool, u64)>, &Server) {
+        (Reverse((self.harm, self.cause != Cause::None, self.failures)), &self.server)
     }
 }
 

@@ -5,12 +5,16 @@
 //! path, the suspects that stay and those that are ruled out, the products that fit, and what to
 //! change.
 
+mod account;
 pub mod advice;
+mod conclude;
 pub mod evidence;
+mod join;
 mod judgement;
 mod log;
 pub mod matching;
 pub mod suspect;
+mod view;
 
 pub use judgement::{Flow, Judgement, Offset, Path, Server, judge};
 pub use log::{Log, Logs};
