@@ -1,6 +1,8 @@
 //! From the bytes of a capture to a tracker: every frame once, and what was wrong with the file.
 
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use halfopen_core::time::Instant;
 use halfopen_core::wire::View;
@@ -31,6 +33,8 @@ pub struct Summary {
     pub last: Option<Instant>,
     /// What ended the reading before the end of the capture.
     pub broken: Option<Error>,
+    /// The caller ended the reading; see [`Source::until`].
+    pub stopped: bool,
 }
 
 /// Frames looked at before a capture is read.
@@ -42,6 +46,7 @@ pub struct Source<R> {
     reader: Reader<R>,
     head: Vec<Head>,
     broken: Option<Error>,
+    stop: Arc<AtomicBool>,
 }
 
 /// One of the first frames, kept until it is its turn.
@@ -70,7 +75,13 @@ impl<R: Read> Source<R> {
                 }
             }
         }
-        Ok(Self { reader, head, broken })
+        Ok(Self { reader, head, broken, stop: Arc::default() })
+    }
+
+    /// Has the reading end when `stop` is set, as if the capture ended there.
+    #[must_use]
+    pub fn until(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ..self }
     }
 
     /// Returns the time of the first frame, if there is a frame and it has one.
@@ -103,7 +114,7 @@ impl<R: Read> Source<R> {
         let absurd_before = tracker.counts().absurd_times;
         let mut summary = Summary::default();
         summary.take_all(self.head.iter().map(Head::frame), base, tracker);
-        while self.broken.is_none() {
+        while self.broken.is_none() && !self.stop.load(Ordering::Relaxed) {
             match self.reader.batch() {
                 Ok(Some(frames)) => summary.take_all(frames, base, tracker),
                 Ok(None) => break,
@@ -112,7 +123,10 @@ impl<R: Read> Source<R> {
         }
         summary.absurd_times = tracker.counts().absurd_times - absurd_before;
         summary.last = summary.first.and(tracker.last_time());
-        summary.broken = self.broken;
+        summary.stopped = self.stop.load(Ordering::Relaxed);
+        // A source that stops, too, may end within a frame.
+        let cut_by_stop = |error: &Error| summary.stopped && matches!(error, Error::Cut { .. });
+        summary.broken = self.broken.filter(|error| !cut_by_stop(error));
         summary
     }
 }

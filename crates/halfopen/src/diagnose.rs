@@ -1,6 +1,7 @@
 //! `halfopen diagnose`: from captures and logs to a report.
 
 mod input;
+mod interrupt;
 #[cfg(target_os = "linux")]
 mod live;
 
@@ -18,7 +19,8 @@ use crate::cli::{Diagnose, Format};
 use crate::failure::Failure;
 use crate::output;
 use crate::report::{self, Report, Sources};
-use input::Inputs;
+use input::{Inputs, Reading};
+use interrupt::Interrupt;
 #[cfg(target_os = "linux")]
 pub(crate) use live::LiveFailure;
 
@@ -40,17 +42,26 @@ fn watch(_: &Diagnose, _: &str) -> Result<Outcome, Failure> {
 }
 
 fn read(order: &Diagnose) -> Result<Outcome, Failure> {
-    let Inputs { captures, logs, notes } = Inputs::open(order)?;
+    let interrupt = Interrupt::listen();
+    let Inputs { reading, captures, logs, mut notes } = Inputs::open(order, interrupt.clone())?;
     let names: Vec<String> = captures.iter().map(input::Capture::name).collect();
     let mut points = Points::new(Limits::default(), RandomState::new().build_hasher().finish());
     let mut summaries: Vec<Summary> = names.iter().map(|_| Summary::default()).collect();
     for (capture, input) in input::in_order_of_time(captures) {
+        if interrupt.asked() {
+            summaries[capture].stopped = true;
+            continue;
+        }
         let family = input.family();
-        let summary = points.read(capture, &family, input.source()?);
+        let summary = points.read(capture, &family, input.source(&reading)?);
         summaries[capture] = check(summary, &names[capture])?;
     }
     let log_names: Vec<String> = logs.iter().map(input::Log::name).collect();
-    let logs = read_logs(logs)?;
+    let logs = read_logs(logs, &reading)?;
+    interrupt.reading_is_over();
+    if interrupt.asked() {
+        notes.push("the reading was interrupted: only what was read is judged".to_owned());
+    }
     let sources = Sources {
         captures: names.iter().zip(&summaries).collect(),
         points: &points,
@@ -70,11 +81,11 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     Ok(if found { Outcome::Found } else { Outcome::Clear })
 }
 
-fn read_logs(inputs: Vec<input::Log>) -> Result<Logs, Failure> {
+fn read_logs(inputs: Vec<input::Log>, reading: &Reading) -> Result<Logs, Failure> {
     let mut logs = Logs::new();
     for input in inputs {
         let (form, path) = (input.form, input.name());
-        let mut bytes = input.bytes()?;
+        let mut bytes = input.bytes(reading)?;
         let source: &mut dyn Read = &mut bytes;
         let lines = Lines::new(source).map_err(|error| Failure::open(path.as_ref(), error))?;
         logs.read(form, lines);

@@ -48,7 +48,6 @@ pub(crate) fn print_line(line: &str) -> io::Result<()> {
 }
 
 /// Says something that is no data.
-#[cfg(target_os = "linux")]
 pub(crate) fn remark(text: &str) {
     let mut stderr = anstream::AutoStream::auto(io::stderr().lock());
     // There is nobody left to tell that standard error is closed.

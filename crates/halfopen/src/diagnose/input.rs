@@ -1,6 +1,8 @@
 //! What the user names: files, folders, pipes, standard input; captures and logs.
 
+mod ahead;
 mod folder;
+mod progress;
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -10,8 +12,10 @@ use halfopen_capture::{Source, pcap};
 use halfopen_core::time::Instant;
 use halfopen_logs::reader::HEAD_MAX;
 use halfopen_logs::{FORMS, Form, Lines};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
+use self::ahead::Ahead;
+use self::progress::Progress;
+use super::interrupt::Interrupt;
 use crate::cli::Diagnose;
 use crate::failure::Failure;
 
@@ -19,6 +23,8 @@ pub(crate) type Bytes = Box<dyn Read>;
 
 /// All that the user gave, looked at and not yet read.
 pub(crate) struct Inputs {
+    /// How what will be read is read.
+    pub(crate) reading: Reading,
     /// In the order of the command line.
     pub(crate) captures: Vec<Capture>,
     /// Likewise.
@@ -27,12 +33,19 @@ pub(crate) struct Inputs {
     pub(crate) notes: Vec<String>,
 }
 
+/// How sources are read to their end.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    interrupt: Interrupt,
+    progress: Progress,
+}
+
 /// A capture that could be opened.
 pub(crate) struct Capture {
     path: PathBuf,
     starts: Option<Instant>,
     /// What cannot be opened again, or need not be.
-    kept: Option<Source<Bytes>>,
+    kept: Option<Box<Source<Bytes>>>,
 }
 
 /// A log of a form that is known.
@@ -44,7 +57,7 @@ pub(crate) struct Log {
 
 /// What a source turned out to be.
 enum Opened {
-    Capture(Source<Bytes>),
+    Capture(Box<Source<Bytes>>),
     Log(&'static Form, Bytes),
 }
 
@@ -52,24 +65,27 @@ impl Inputs {
     /// Looks at all sources before any is read, so that nothing is judged if one is missing.
     ///
     /// Of many files only those stay open that can be read but once.
-    pub(crate) fn open(order: &Diagnose) -> Result<Self, Failure> {
+    pub(crate) fn open(order: &Diagnose, interrupt: Interrupt) -> Result<Self, Failure> {
         let named = order.files.iter().chain(order.forms.iter().map(|(_, path)| path));
         if named.filter(|path| is_stdin(path)).count() > 1 {
             return Err(Failure::StdinTwice);
         }
         let only = order.files.len() + order.forms.len() == 1;
-        let mut inputs = Self { captures: Vec::new(), logs: Vec::new(), notes: Vec::new() };
+        let reading = Reading { interrupt, progress: Progress::new() };
+        let mut inputs =
+            Self { reading, captures: Vec::new(), logs: Vec::new(), notes: Vec::new() };
         for path in &order.files {
             if path.is_dir() {
                 inputs.add_folder(path)?;
             } else {
-                inputs.add(path.clone(), open(path)?, only);
+                inputs.add(path.clone(), inputs.open_one(path, only)?, only);
             }
         }
         for (name, path) in &order.forms {
             let form = FORMS.iter().find(|form| form.name == name);
             let form = form.ok_or_else(|| Failure::NoForm(name.clone()))?;
-            inputs.add(path.clone(), Opened::Log(form, bytes(path)?), only);
+            let bytes = inputs.bytes(path, only)?;
+            inputs.add(path.clone(), Opened::Log(form, bytes), only);
         }
         Ok(inputs)
     }
@@ -78,7 +94,7 @@ impl Inputs {
     fn add_folder(&mut self, folder: &Path) -> Result<(), Failure> {
         let before = self.captures.len() + self.logs.len();
         for path in folder::files(folder)? {
-            match open(&path) {
+            match self.open_one(&path, false) {
                 Ok(opened) => self.add(path, opened, false),
                 Err(error) => self.notes.push(format!("passed over: {error}")),
             }
@@ -90,7 +106,8 @@ impl Inputs {
     }
 
     fn add(&mut self, path: PathBuf, opened: Opened, only: bool) {
-        let keep = only || !path.is_file();
+        let keep = stays_open(&path, only);
+        self.reading.progress.expect(path.metadata().map_or(0, |file| file.len()));
         match opened {
             Opened::Capture(source) => {
                 let starts = source.starts();
@@ -100,6 +117,27 @@ impl Inputs {
                 self.logs.push(Log { path, form, kept: keep.then_some(bytes) });
             }
         }
+    }
+
+    /// Opens a source to look at it, or to read it on.
+    fn open_one(&self, path: &Path, only: bool) -> Result<Opened, Failure> {
+        open(path, self.bytes(path, only)?)
+    }
+
+    fn bytes(&self, path: &Path, only: bool) -> Result<Bytes, Failure> {
+        if stays_open(path, only) { self.reading.bytes(path) } else { Ok(Box::new(file(path)?)) }
+    }
+}
+
+impl Reading {
+    /// Opens what will be read to its end.
+    fn bytes(&self, path: &Path) -> Result<Bytes, Failure> {
+        let ahead = if is_stdin(path) {
+            Ahead::new(io::stdin(), self.interrupt.clone())
+        } else {
+            Ahead::new(self.progress.follow(path, file(path)?), self.interrupt.clone())
+        };
+        Ok(Box::new(ahead.map_err(|error| Failure::open(path, error))?))
     }
 }
 
@@ -122,8 +160,12 @@ impl Capture {
     }
 
     /// Opens it, unless it is open.
-    pub(crate) fn source(self) -> Result<Source<Bytes>, Failure> {
-        self.kept.map_or_else(|| capture(&self.path, bytes(&self.path)?), Ok)
+    pub(crate) fn source(self, reading: &Reading) -> Result<Source<Bytes>, Failure> {
+        let source = match self.kept {
+            Some(source) => *source,
+            None => capture(&self.path, reading.bytes(&self.path)?)?,
+        };
+        Ok(source.until(reading.interrupt.flag()))
     }
 }
 
@@ -134,8 +176,8 @@ impl Log {
     }
 
     /// Opens it, unless it is open.
-    pub(crate) fn bytes(self) -> Result<Bytes, Failure> {
-        self.kept.map_or_else(|| bytes(&self.path), Ok)
+    pub(crate) fn bytes(self, reading: &Reading) -> Result<Bytes, Failure> {
+        self.kept.map_or_else(|| reading.bytes(&self.path), Ok)
     }
 }
 
@@ -143,9 +185,13 @@ fn is_stdin(path: &Path) -> bool {
     path == "-"
 }
 
-/// Opens a source, and sees from its first bytes what it is.
-fn open(path: &Path) -> Result<Opened, Failure> {
-    let mut bytes = bytes(path)?;
+/// Tells whether a source is read on from where it was looked at.
+fn stays_open(path: &Path, only: bool) -> bool {
+    only || !path.is_file()
+}
+
+/// Sees from the first bytes of a source what it is.
+fn open(path: &Path, mut bytes: Bytes) -> Result<Opened, Failure> {
     let mut head = Vec::new();
     let unreadable = |error| Failure::open(path, error);
     (&mut bytes).take(HEAD_MAX as u64).read_to_end(&mut head).map_err(unreadable)?;
@@ -156,7 +202,7 @@ fn open(path: &Path) -> Result<Opened, Failure> {
     let whole: Bytes = Box::new(Cursor::new(head).chain(bytes));
     match form {
         Some(form) => Ok(Opened::Log(form, whole)),
-        None => capture(path, whole).map(Opened::Capture),
+        None => capture(path, whole).map(|source| Opened::Capture(Box::new(source))),
     }
 }
 
@@ -171,20 +217,6 @@ fn capture(path: &Path, bytes: Bytes) -> Result<Source<Bytes>, Failure> {
         .map_err(|error| Failure::Capture { input: path.display().to_string(), error })
 }
 
-fn bytes(path: &Path) -> Result<Bytes, Failure> {
-    if is_stdin(path) {
-        return Ok(Box::new(io::stdin()));
-    }
-    let file = File::open(path).map_err(|error| Failure::open(path, error))?;
-    let length = file.metadata().map_err(|error| Failure::open(path, error))?.len();
-    Ok(Box::new(progress(path, length).wrap_read(file)))
-}
-
-/// Returns a bar on standard error; nobody sees it unless that is a terminal.
-fn progress(path: &Path, length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("reading {msg} {percent} % {eta} left");
-    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(4));
-    bar.with_style(style.expect("the template is well formed"))
-        .with_message(path.display().to_string())
-        .with_finish(ProgressFinish::AndClear)
+fn file(path: &Path) -> Result<File, Failure> {
+    File::open(path).map_err(|error| Failure::open(path, error))
 }

@@ -11,6 +11,10 @@ pub(super) fn notes(summary: &Summary) -> Vec<String> {
             notes.push(format!("{error}; what came after is not judged"));
         }
         Some(error) => notes.push(error.to_string()),
+        None if summary.stopped => {
+            let read = frames(summary.frames);
+            notes.push(format!("the reading was interrupted after {read}; the rest is not judged"));
+        }
         None if summary.frames == 0 => notes.push("the capture holds no frame".to_owned()),
         None => {}
     }
