@@ -133,9 +133,16 @@ impl Monitor {
     }
 
     /// Takes the next packet, stamped `stamp`.
-    #[inline]
     pub fn take(&mut self, number: u64, stamp: Option<Instant>, view: View<'_>) {
         self.tracker.take(number, stamp, view);
+    }
+
+    /// Takes the next packets: the number, the stamp and the content of each.
+    pub fn take_all<'a>(
+        &mut self,
+        packets: impl IntoIterator<Item = (u64, Option<Instant>, View<'a>)>,
+    ) {
+        self.tracker.take_all(packets);
     }
 
     /// Tells what has come to light by `now`, on the clock of the packets' stamps.

@@ -40,10 +40,11 @@ impl Sensor {
         let Self { sniffer, monitor, frames, .. } = self;
         let taken = sniffer.next(SETTLE).map(|block| {
             if let Some(block) = block {
-                for frame in block.frames() {
+                let packets = block.frames().filter_map(|frame| {
                     *frames += 1;
-                    take(monitor, *frames, &frame);
-                }
+                    Some((*frames, Some(frame.at), packet(&frame)?))
+                });
+                monitor.take_all(packets);
             }
         });
         let now = now();
@@ -81,13 +82,10 @@ impl Sensor {
     }
 }
 
-#[inline]
-fn take(monitor: &mut Monitor, number: u64, frame: &Frame<'_>) {
-    if let Ok(ip) = network_layer(frame.link, frame.bytes, frame.wire_len)
-        && let Ok(view) = View::parse(ip.bytes, ip.wire_len)
-    {
-        monitor.take(number, Some(frame.at), view);
-    }
+/// Returns the IP packet in a frame.
+fn packet<'a>(frame: &Frame<'a>) -> Option<View<'a>> {
+    let ip = network_layer(frame.link, frame.bytes, frame.wire_len).ok()?;
+    View::parse(ip.bytes, ip.wire_len).ok()
 }
 
 /// Returns the time on the clock that frames are stamped by.
