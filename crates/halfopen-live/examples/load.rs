@@ -6,8 +6,8 @@
 //! ```
 //!
 //! It makes a network namespace with a pair of interfaces, as root or in a user namespace. One
-//! thread sends through one of them, packets of 100 bytes by which flows ask and answer in turn; the
-//! sensor watches the other. With a rate of 0 it sends as fast as it can.
+//! thread sends through one of them, packets of 100 bytes by which flows ask and answer in turn;
+//! the sensor watches the other. With a rate of 0 it sends as fast as it can.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::print_stdout, reason = "it is what the example is for")]
