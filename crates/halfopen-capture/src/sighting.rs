@@ -132,6 +132,12 @@ impl<'a> Sighting<'a> {
         self.view.tcp_options_len() >= SACK_LEN
             && self.view.tcp_options().sack.is_some_and(|(_, to)| !to.after(self.tcp.ack))
     }
+
+    /// Tells whether the segment reports that something is missing before what came (RFC 2018).
+    pub(crate) fn reports_hole(&self) -> bool {
+        self.view.tcp_options_len() >= SACK_LEN
+            && self.view.tcp_options().sack.is_some_and(|(_, to)| to.after(self.tcp.ack))
+    }
 }
 
 fn counter(view: View<'_>, ip_id: Option<u16>) -> Option<Counter> {

@@ -88,7 +88,14 @@ fn accuses_nobody_wrongly(truth: &Value, path: &PathReport) -> bool {
     let silent = matches!(path.cause, Cause::None | Cause::Inconclusive | Cause::PacketLoss);
     // That a longer pause had been survived may be what is missing.
     let unbounded = truth["cause"] == "state-loss" && path.cause == Cause::IdleExpiry;
+    // What of many flows shows a cause, fewer show as what befell each.
+    let of_one = match truth["cause"].as_str() {
+        Some("port-exhaustion") => path.cause == Cause::Unreachable,
+        Some("server-restart") => matches!(path.cause, Cause::Refused | Cause::PeerClose),
+        _ => false,
+    };
     silent
+        || of_one && path.culprit != Culprit::Hop
         || unbounded && path.died.is_some_and(|died| path.survived < Some(died))
         || truths.any(|truth| {
             let culprit = truth["culprit"].as_str();

@@ -21,8 +21,8 @@ fn sent(series: &Series, unmoved: Option<Mark>, too_big: Option<(Mark, u32)>) ->
     let lasted = between(series.first.at(), series.last.at());
     let (sender, receiver) = (name(series.from), name(series.from.opposite()));
     let again = format!(
-        "the {sender} sends a segment of {} bytes {} times in {lasted}, and none arrives; it is \
-         larger than any that got through",
+        "the {sender} sends up to {} bytes at once, {} times in {lasted}, and none arrives; \
+         nothing as large ever got through",
         series.largest, series.sends
     );
     let mut evidence = vec![evidence_at(series.last, again)];

@@ -82,13 +82,14 @@ impl Timeline {
         self.lose_request(index, Awaiting::Lost, seen.mark, route)
     }
 
-    /// Tells whether a segment acknowledges what the last one did, although there is more to take.
+    /// Tells whether a segment says that what was sent did not come: there is more to take, and it
+    /// acknowledges what the last one did, or what came behind a hole.
     fn moves_nothing(&self, from: Sender, seen: &Sighting<'_>) -> bool {
         let more = |next| seen.tcp.ack.before(next);
         seen.len == 0
             && seen.is(Flags::ACK)
-            && self.half(from).acked() == Some(seen.tcp.ack)
             && self.half(from.opposite()).next().is_some_and(more)
+            && (self.half(from).acked() == Some(seen.tcp.ack) || seen.reports_hole())
     }
 
     /// Takes note of the first bytes that are missing. One that the other end has acknowledged was
