@@ -1,5 +1,6 @@
 mod crowds;
 mod endings;
+mod oddities;
 mod sizes;
 mod texts;
 
