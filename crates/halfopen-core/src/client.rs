@@ -58,6 +58,8 @@ pub struct Client {
     pub versions: String,
     /// What its `User-Agent` begins with, if it sends one by itself.
     pub user_agent: Option<String>,
+    /// What its own version follows in its `User-Agent`, if it says its version there.
+    pub version_after: Option<String>,
     /// What it does by default.
     pub behaviour: Behaviour,
     /// What it did before, by the version that changed it.
@@ -151,6 +153,7 @@ impl Client {
             errors: document.errors(),
             measured: document.measured(),
             cures: document.cures(),
+            version_after: document.version_after(),
             title: document.title,
             language: document.language,
             summary: document.summary,

@@ -53,6 +53,10 @@ pub(crate) struct Diagnose {
     /// Read FILE as a log of the form FORM, whatever it looks like.
     #[arg(long = "form", value_name = "FORM=FILE", value_parser = form_of)]
     pub(crate) forms: Vec<(String, PathBuf)>,
+    /// Advise for this HTTP client: one that is known, by its name, or a TOML file. Without it, for
+    /// the one that names itself in requests or logs.
+    #[arg(long, value_name = "CLIENT")]
+    pub(crate) client: Option<String>,
     /// How to print the report.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     pub(crate) format: Format,

@@ -1,5 +1,6 @@
 //! `halfopen diagnose`: from captures and logs to a report.
 
+mod client;
 mod input;
 mod interrupt;
 #[cfg(target_os = "linux")]
@@ -42,6 +43,7 @@ fn watch(_: &Diagnose, _: &str) -> Result<Outcome, Failure> {
 }
 
 fn read(order: &Diagnose) -> Result<Outcome, Failure> {
+    let client = order.client.as_deref().map(client::named).transpose()?;
     let interrupt = Interrupt::listen();
     let Inputs { reading, captures, logs, mut notes } = Inputs::open(order, interrupt.clone())?;
     let names: Vec<String> = captures.iter().map(input::Capture::name).collect();
@@ -68,7 +70,8 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
         logs: log_names.iter().zip(logs.list()).collect(),
         notes,
     };
-    let judgement = halfopen_diagnosis::judge(points.diagnose(), names.len(), logs.list());
+    let mut judgement = halfopen_diagnosis::judge(points.diagnose(), names.len(), logs.list());
+    judgement.advise(client.as_ref(), logs.list());
     let report = Report::new(sources, judgement);
     if !order.quiet {
         output::print(&match order.format() {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use halfopen_capture::pcap;
+use halfopen_core::client::Client;
 use halfopen_core::scenario::DocumentError;
 use halfopen_lab::{hunt, reproduce, sweep, traffic};
 use halfopen_logs::FORMS;
@@ -37,6 +38,8 @@ pub(crate) enum Failure {
     Write(io::Error),
     #[error("there is no scenario `{0}`")]
     NoScenario(String),
+    #[error("there is no client `{0}`")]
+    NoClient(String),
     #[error("there is no hunt `{0}`")]
     NoHunt(String),
     #[error("{file}: {error}")]
@@ -85,6 +88,13 @@ impl Failure {
                 return Some(format!("name the files in it: {}/*", path.display()));
             }
             Self::NothingIn(_) | Self::NoForm(_) => return Some(known_forms()),
+            Self::NoClient(_) => {
+                let names: Vec<&str> = Client::names().collect();
+                return Some(format!(
+                    "a file is named with its ending; known are {}",
+                    names.join(", ")
+                ));
+            }
             Self::NoScenario(_) => {
                 "`halfopen reproduce --list` names those that ship; a file is named with its ending"
             }

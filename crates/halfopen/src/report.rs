@@ -3,6 +3,7 @@
 mod advice;
 mod markdown;
 mod notes;
+mod remedy;
 mod text;
 mod untrusted;
 pub(crate) mod value;
@@ -89,6 +90,8 @@ pub(crate) struct Path {
     evidence: Vec<Evidence>,
     lines: Vec<Line>,
     suspects: Vec<Suspect>,
+    limits: Vec<remedy::Limit>,
+    advice: Option<remedy::Advice>,
     notes: Vec<String>,
 }
 
@@ -166,7 +169,9 @@ impl Report {
     pub(crate) fn of_capture(name: &String, summary: &Summary, points: &Points) -> Self {
         let captures = vec![(name, summary)];
         let sources = Sources { captures, points, logs: Vec::new(), notes: Vec::new() };
-        Self::new(sources, diagnosis::judge(points.diagnose(), 1, &[]))
+        let mut judgement = diagnosis::judge(points.diagnose(), 1, &[]);
+        judgement.advise(None, &[]);
+        Self::new(sources, judgement)
     }
 
     /// Puts together what was read and what follows from it.
@@ -246,6 +251,8 @@ impl Path {
             evidence,
             lines,
             suspects: path.suspects.into_iter().map(|it| Suspect::new(it, points)).collect(),
+            limits: path.limits.into_iter().map(remedy::Limit::from).collect(),
+            advice: path.advice.map(remedy::Advice::from),
             notes: path.notes,
         }
     }

@@ -262,3 +262,26 @@ fn colour_is_for_terminals_unless_asked_for() {
         .unwrap();
     assert_eq!(stdout(&never), stdout(&plain));
 }
+
+#[test]
+fn the_advice_is_for_the_client_that_names_itself_or_is_named() {
+    let advice = |args: &[&str]| json(args)["paths"][0]["advice"].clone();
+    let own = advice(&["diagnose", "--json", INCIDENT]);
+    assert_eq!(own["client"]["name"], "apache-httpclient-4");
+    assert_eq!(own["client"]["version"], "4.5.14");
+    let cap = own["cap_s"].as_f64().unwrap();
+    assert!(cap <= 0.8 * 350.0, "{cap}");
+
+    let named = advice(&["diagnose", "--json", "--client", "go-net-http", INCIDENT]);
+    assert_eq!(named["steps"][0]["setting"], "Transport.IdleConnTimeout");
+    let file = advice(&["diagnose", "--json", "--client", "clients/undici.toml", INCIDENT]);
+    assert_eq!(file["client"]["name"], "undici");
+}
+
+#[test]
+fn a_client_that_is_not_known_is_named_with_those_that_are() {
+    assert_fails(&["diagnose", "--client", "netscape", INCIDENT], &["netscape", "okhttp"]);
+    assert_fails(&["diagnose", "--client", "README.toml", INCIDENT], &["no file"]);
+    let (_folder, odd) = file("odd.toml", b"title = 4\n");
+    assert_fails(&["diagnose", "--client", &odd, INCIDENT], &["odd.toml"]);
+}

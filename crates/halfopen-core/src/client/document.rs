@@ -25,6 +25,7 @@ pub(super) struct Document {
     pub(super) sources: BTreeMap<String, Page>,
     pub(super) versions: Stated<String>,
     pub(super) user_agent: Option<Stated<String>>,
+    pub(super) version_after: Option<Stated<String>>,
     reuse: Stated<bool>,
     idle_max: Stated<OrNever<Humane>>,
     hint: Stated<Hint>,
@@ -155,6 +156,16 @@ impl Document {
                 heeds_key: self.retry.heeds_key.value,
             },
         }
+    }
+
+    /// Returns what the version follows in the `User-Agent`: unless it is stated, the name and the
+    /// slash that it begins with.
+    pub(super) fn version_after(&self) -> Option<String> {
+        if let Some(stated) = &self.version_after {
+            return Some(stated.value.clone()).filter(|name| !name.is_empty());
+        }
+        let (name, _) = self.user_agent.as_ref()?.value.split_once('/')?;
+        Some(format!("{name}/"))
     }
 
     /// Returns `now` as it was before each version that changed it.

@@ -65,8 +65,8 @@ fn below(timer: Duration) -> Duration {
     if whole.is_zero() { value } else { whole }
 }
 
-/// Returns a duration in words, rounded down: `346 s`, `5.0 s`.
+/// Returns a duration in words: `346 s`, `5.0 s`.
 fn said(duration: Duration) -> String {
     let secs = duration.as_secs_f64();
-    if secs < 10.0 { format!("{secs:.1} s") } else { format!("{} s", duration.as_secs()) }
+    if secs < 10.0 { format!("{secs:.1} s") } else { format!("{secs:.0} s") }
 }

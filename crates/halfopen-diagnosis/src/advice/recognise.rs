@@ -28,7 +28,7 @@ impl Recognised {
         let best = clients.filter_map(|client| Some((fits(&client)?, client)));
         let (_, client) = best.max_by_key(|(len, client)| (*len, client.name.clone()))?;
         let agent = shortened(agent);
-        let version = version(&agent);
+        let version = client.version_after.as_deref().and_then(|name| version(&agent, name));
         Some(Self { client, version, by: format!("its User-Agent, `{agent}`") })
     }
 
@@ -45,8 +45,8 @@ fn shortened(text: &str) -> String {
     shown.take(80).collect()
 }
 
-fn version(agent: &str) -> Option<String> {
-    let (_, rest) = agent.split_once('/')?;
+fn version(agent: &str, name: &str) -> Option<String> {
+    let (_, rest) = agent.split_once(name)?;
     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || ".-_+".contains(c)));
     let version = &rest[..end.unwrap_or(rest.len())];
     version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())

@@ -34,7 +34,8 @@ pub(super) fn steps(situation: &Situation<'_>, cap: Option<&Cap>) -> Vec<Step> {
 
 fn expiry(situation: &Situation<'_>, value: Option<Duration>) -> Vec<Step> {
     let mut steps = vec![idle_cap(situation.client, value)];
-    if may_heed_keepalive(situation) {
+    let can_probe = situation.client.is_none_or(|client| cure(client, "keepalive").is_some());
+    if can_probe && may_heed_keepalive(situation) {
         steps.push(probes(situation, value));
     }
     steps

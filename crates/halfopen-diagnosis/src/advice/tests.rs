@@ -124,6 +124,8 @@ fn a_client_is_recognised_by_what_it_says_of_itself() {
     assert_eq!(named("Java-http-client/17.0.15"), some("jdk-http-client", "17.0.15"));
     assert_eq!(named("Java/1.8.0_402"), some("jdk-httpurlconnection", "1.8.0_402"));
     assert_eq!(named("python-requests/2.31.0"), some("python-requests", "2.31.0"));
+    assert_eq!(named("Python/3.12 aiohttp/3.9.1"), some("python-aiohttp", "3.9.1"));
+    assert_eq!(named("Go-http-client/1.1"), some("go-net-http", ""), "HTTP's version");
     assert_eq!(named("node"), some("undici", ""));
     assert_eq!(named("nodeproxy/1.0"), None);
     assert_eq!(named("Mozilla/5.0"), None);

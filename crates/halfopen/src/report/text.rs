@@ -1,11 +1,14 @@
 //! The report for people: the verdict first, then what shows it.
 
+mod remedy;
+
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
 
 use halfopen_core::cause::{Cause, Finding, Harm};
 use textwrap::{Options, WordSplitter};
 
+use super::remedy::Limit;
 use super::untrusted::visible;
 use super::value::At;
 use super::{Capture, Log, Path, Report, Suspect, advice};
@@ -62,20 +65,28 @@ fn trouble(path: &Path, several: bool, width: usize) -> String {
     let headline = textwrap::fill(&advice::headline(path), width);
     let _ = writeln!(text, "{style}{headline}{style:#}\n");
     let mechanism = path.mechanism.map_or(String::new(), |how| format!(" ({how})"));
-    let mut row = |word, what: &str| text.push_str(&row(word, what, width));
-    row("cause", &format!("{}{mechanism}: {}", path.cause, path.because));
-    row("harm", &advice::harm(path));
+    let mut say = |word, what: &str| text.push_str(&row(word, what, width));
+    say("cause", &format!("{}{mechanism}: {}", path.cause, path.because));
+    say("harm", &advice::harm(path));
     if let Some(limit) = advice::limit(path) {
-        row("limit", &limit);
+        say("limit", &limit);
     }
     if let Some(who) = advice::who(path.culprit) {
-        row("who", who);
+        say("who", who);
     }
-    if let Some(next) = advice::next(path) {
-        row("next", &next);
+    for fits in path.limits.iter().filter_map(Limit::sentence) {
+        say("fits", &fits);
+    }
+    // A value in the client's own words takes the place of the general advice.
+    let general = path.advice.as_ref().is_none_or(|advice| advice.cap_s.is_none());
+    if let Some(next) = advice::next(path).filter(|_| general) {
+        text.push_str(&row("next", &next, width));
+    }
+    if let Some(advice) = &path.advice {
+        text.push_str(&remedy::remedy(advice, width));
     }
     for note in &path.notes {
-        row("note", note);
+        text.push_str(&row("note", note, width));
     }
     if !path.suspects.is_empty() {
         text.push('\n');
