@@ -25,6 +25,7 @@ const BLOCK_LEN: u32 = 1 << 20;
 pub struct Sniffer {
     ring: Ring,
     interface: String,
+    index: c_int,
     link: Link,
     statistics: Statistics,
 }
@@ -102,7 +103,7 @@ impl Sniffer {
         let ring = Ring::new(socket, size).map_err(failed("the ring"))?;
         ring.socket().bind(index, libc::ETH_P_ALL).map_err(failed("to bind to it"))?;
         let interface = interface.to_owned();
-        Ok(Self { ring, interface, link, statistics: Statistics::default() })
+        Ok(Self { ring, interface, index, link, statistics: Statistics::default() })
     }
 
     /// Returns what frames begin with.
@@ -131,10 +132,10 @@ impl Sniffer {
         Ok(self.statistics)
     }
 
-    /// Tells whether the interface is still there.
+    /// Tells whether the interface is still there; another of the same name is not it.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        index_of(&self.interface).is_ok()
+        index_of(&self.interface).is_ok_and(|index| index == self.index)
     }
 }
 

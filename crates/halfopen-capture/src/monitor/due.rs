@@ -14,6 +14,8 @@ const AFTER_LOSS: Duration = Duration::from_secs(15);
 const BETWEEN_TRIES: Duration = Duration::from_secs(130);
 /// Silence that has lasted this long is told, although the client may still try.
 const SILENCE_TOLD: Duration = Duration::from_mins(1);
+/// A client that has not closed this long after its server may well not do so at all.
+const LEFT_TOLD: Duration = Duration::from_mins(15);
 
 /// What is to be done with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,8 @@ pub(super) fn due(case: &Case<'_>, now: Instant, idle: Duration) -> Due {
     if quiet >= idle || !timeline.established && quiet >= BETWEEN_TRIES {
         return Due::Over;
     }
-    if is_silent(case, now) || given_up(case, quiet) { Due::Tell } else { Due::Later }
+    let told = is_silent(case, now) || given_up(case, quiet) || is_left(case, quiet);
+    if told { Due::Tell } else { Due::Later }
 }
 
 /// Tells whether the connection got no answer for so long that it will get none.
@@ -67,4 +70,10 @@ fn given_up(case: &Case<'_>, quiet: Duration) -> bool {
     let left = case.timeline.client_fin().is_some() && case.lost_request().is_some();
     let last = case.timeline.last_from == Sender::Client;
     left && quiet >= if last { BETWEEN_TRIES } else { AFTER_LOSS }
+}
+
+/// Tells whether the server closed long ago, and the client never did.
+fn is_left(case: &Case<'_>, quiet: Duration) -> bool {
+    let half = case.timeline.server_fin().is_some() && case.timeline.client_fin().is_none();
+    half && quiet >= LEFT_TOLD
 }

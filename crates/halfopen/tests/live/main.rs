@@ -15,7 +15,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use namespace::inside;
+use namespace::{inside, ip};
 use watcher::Watcher;
 
 #[test]
@@ -94,6 +94,23 @@ fn it_ends_by_itself_after_the_time_that_it_is_given() {
         assert_eq!(code, Some(0), "{report}");
         assert!(report.contains("lo: watched for 1."), "{report}");
         assert!(report.contains("Nothing is wrong with 127.0.0.1:"), "{report}");
+    });
+}
+
+#[test]
+fn an_interface_that_goes_down_is_waited_for_and_one_that_is_gone_is_not() {
+    inside("an_interface_that_goes_down_is_waited_for_and_one_that_is_gone_is_not", || {
+        ip("link add near type veth peer name far");
+        ip("link set near up");
+        ip("link set far up");
+        let watcher = Watcher::start_on("near", &[]);
+        ip("link set near down");
+        watcher.await_trouble();
+        ip("link set near up");
+        sleep(Duration::from_millis(300));
+        ip("link delete near");
+        let (code, report) = watcher.wait();
+        assert_eq!(code, Some(2), "{report}");
     });
 }
 

@@ -9,8 +9,7 @@ const INSIDE: &str = "HALFOPEN_TEST_INSIDE";
 /// Runs `body` in a network namespace with loopback: `test` starts itself again there.
 pub(crate) fn inside(test: &str, body: fn()) {
     if env::var_os(INSIDE).is_some() {
-        let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
-        assert!(up.expect("ip is there: install iproute2").success(), "loopback goes up");
+        ip("link set lo up");
         body();
         return;
     }
@@ -30,6 +29,12 @@ pub(crate) fn inside(test: &str, body: fn()) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
+}
+
+/// Sets up interfaces.
+pub(crate) fn ip(command: &str) {
+    let status = Command::new("ip").args(command.split(' ')).status();
+    assert!(status.expect("ip is there: install iproute2").success(), "ip {command}");
 }
 
 /// Tells whether root may become another user: not if root is all that a namespace knows.

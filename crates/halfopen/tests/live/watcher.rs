@@ -1,4 +1,4 @@
-//! The command, watching loopback.
+//! The command, watching an interface.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -13,7 +13,7 @@ use crate::namespace;
 /// Findings are told five seconds after the last packet; machines are slow.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The command, watching loopback; killed when dropped.
+/// The command, watching an interface; killed when dropped.
 pub(crate) struct Watcher {
     child: Child,
     address: String,
@@ -23,9 +23,14 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Starts it, and waits until it watches.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_on("lo", arguments)
+    }
+
+    /// Starts it on another interface than loopback.
+    pub(crate) fn start_on(interface: &str, arguments: &[&str]) -> Self {
         let user = if namespace::may_change_user() { "nobody" } else { "root" };
         let mut child = Command::new(env!("CARGO_BIN_EXE_halfopen"))
-            .args(["diagnose", "--interface", "lo", "--listen", "127.0.0.1:0", "--user", user])
+            .args(["diagnose", "--interface", interface, "--listen", "127.0.0.1:0", "--user", user])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -77,6 +82,17 @@ impl Watcher {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
+    }
+
+    /// Waits until the exporter says that no packets are being read.
+    pub(crate) fn await_trouble(&self) {
+        for _ in 0..600 {
+            if self.get("/healthz").starts_with("HTTP/1.1 503") {
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        panic!("it is well all the time");
     }
 
     /// Returns what the kernel says of the process.

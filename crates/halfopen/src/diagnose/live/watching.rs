@@ -4,7 +4,6 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::io;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use halfopen_capture::{Counts, Holdings, News, PathReport};
 use halfopen_core::time::Duration;
@@ -15,9 +14,6 @@ use halfopen_live::sniffer::Statistics;
 
 use super::failure::LiveFailure;
 use crate::output;
-
-/// An interface that is down is looked at again after this.
-const DOWN: Duration = Duration::from_secs(1);
 
 /// What the threads share.
 #[derive(Debug)]
@@ -60,17 +56,29 @@ pub(super) fn watch(
     let began = std::time::Instant::now();
     let mut drops = 0;
     let mut news = Vec::new();
+    // How many packets there had been when the interface went down, if it did.
+    let mut down = None;
     while !shared.stop.load(Ordering::Relaxed) {
         match sensor.turn(&mut news) {
             Ok(false) => {}
             Ok(true) => {
-                shared.health.turned();
                 tell(&mut news, &sensor, shared, printer);
                 say_drops(&mut drops, sensor.statistics());
+                down = down.filter(|&packets| packets == sensor.statistics().packets);
+                if down.is_none() {
+                    shared.health.turned();
+                } else if !sensor.is_there() {
+                    return Err(LiveFailure::Gone(interface.to_owned()));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NetworkDown => {
+                shared.health.failed();
+                down = Some(sensor.statistics().packets);
+                let said = "is down; packets are read when it is up again";
+                output::remark(&format!("{interface} {said}"));
             }
             Err(error) => {
-                shared.health.failed();
-                wait_for(interface, &sensor, error)?;
+                return Err(LiveFailure::Read { interface: interface.to_owned(), error });
             }
         }
     }
@@ -107,17 +115,4 @@ fn say_drops(told: &mut u64, statistics: Statistics) {
         ));
         *told = drops;
     }
-}
-
-/// An interface that went down may come up again; one that is gone does not.
-fn wait_for(interface: &str, sensor: &Sensor, error: io::Error) -> Result<(), LiveFailure> {
-    if !sensor.is_there() {
-        return Err(LiveFailure::Gone(interface.to_owned()));
-    }
-    if error.kind() != io::ErrorKind::NetworkDown {
-        return Err(LiveFailure::Read { interface: interface.to_owned(), error });
-    }
-    output::remark(&format!("{interface} is down; packets are read when it is up again"));
-    thread::sleep(DOWN);
-    Ok(())
 }
