@@ -3,8 +3,32 @@
 
 use std::io::Read;
 
+use halfopen_logs::pattern::Patterns;
 use halfopen_logs::reader::Form;
-use halfopen_logs::{FORMS, Lines, flows, metrics, recognise, sockets};
+use halfopen_logs::{FORMS, Lines, alb, flows, metrics, program, recognise, sockets};
+
+/// Reads the bytes as a balancer's access log and as its connection log.
+pub fn alb(bytes: &[u8]) {
+    read(&alb::ACCESS, bytes);
+    read(&alb::CONNECTION, bytes);
+}
+
+/// Reads the bytes as the log of a program.
+pub fn program(bytes: &[u8]) {
+    read(&program::HTTPCLIENT, bytes);
+}
+
+/// Reads the bytes up to a zero as a file of patterns, and what follows as a log, by them.
+pub fn patterns(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |&byte| byte == 0);
+    let (file, log) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let Ok(Ok(patterns)) = str::from_utf8(file).map(Patterns::parse) else { return };
+    let mut source = log;
+    let Ok(lines) = Lines::new(&mut source as &mut dyn Read) else { return };
+    let mut count = 0;
+    let summary = program::read(lines, &patterns, &mut |_| count += 1);
+    assert_eq!(summary.records, count);
+}
 
 /// Reads the bytes as tables of sockets.
 pub fn sockets(bytes: &[u8]) {

@@ -72,3 +72,18 @@ fn metrics_of_the_corpus_are_read() {
 fn logs_of_the_corpus_are_recognised_and_read() {
     assert!(replay("logs", fuzz::logs::any) >= 12);
 }
+
+#[test]
+fn balancers_logs_of_the_corpus_are_read() {
+    assert!(replay("alb", fuzz::logs::alb) >= 12);
+}
+
+#[test]
+fn programs_logs_of_the_corpus_are_read() {
+    assert!(replay("program", fuzz::logs::program) >= 12);
+}
+
+#[test]
+fn pattern_files_of_the_corpus_are_read_and_read_logs() {
+    assert!(replay("patterns", fuzz::logs::patterns) >= 12);
+}

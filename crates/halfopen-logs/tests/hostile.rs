@@ -1,0 +1,84 @@
+//! What no log should be: cut anywhere, binary, without an end.
+
+#![expect(clippy::unwrap_used, reason = "a test's own files and memory can be read")]
+
+use std::io::{self, Read};
+
+use halfopen_logs::reader::{Form, Summary};
+use halfopen_logs::{Lines, alb, program};
+
+const ALB: &str = include_str!("../src/alb/tests/bad-gateway.log");
+const CLASSIC: &str = include_str!("../src/httpclient/tests/classic5.log");
+const FORMS: [&Form; 4] = [&alb::ACCESS, &alb::CONNECTION, &program::HTTPCLIENT, &program::LOG];
+
+fn read(form: &Form, mut source: impl Read) -> (u64, Summary) {
+    let mut count = 0;
+    let lines = Lines::new(&mut source as &mut dyn Read).unwrap();
+    let summary = (form.read)(lines, &mut |_| count += 1);
+    assert_eq!(summary.records, count, "{}", form.name);
+    (count, summary)
+}
+
+#[test]
+fn a_log_cut_anywhere_gives_what_came_before() {
+    for (form, log) in [(&alb::ACCESS, ALB), (&program::HTTPCLIENT, CLASSIC)] {
+        let mut before = 0;
+        for end in 0..log.len() {
+            let (count, summary) = read(form, &log.as_bytes()[..end]);
+            assert!(count + 1 >= before, "{} at {end}: {count} after {before}", form.name);
+            assert!(summary.broken.is_none());
+            before = count;
+        }
+    }
+}
+
+#[test]
+fn what_is_no_log_gives_nothing_and_is_counted() {
+    let binary: Vec<u8> = (0..=255_u8).cycle().take(100_000).collect();
+    for form in FORMS {
+        assert_eq!(read(form, &b""[..]).1.lines, 0, "{}", form.name);
+        let (count, summary) = read(form, &binary[..]);
+        assert_eq!(count, 0, "{}", form.name);
+        assert_eq!(summary.unread_first, Some(1), "{}", form.name);
+        assert!(!(form.recognises)(&binary), "{}", form.name);
+    }
+}
+
+/// A text that repeats without end, up to a length.
+struct Endless<'a> {
+    text: &'a [u8],
+    at: usize,
+    left: usize,
+}
+
+impl Read for Endless<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.text[self.at..];
+        let len = rest.len().min(into.len()).min(self.left);
+        into[..len].copy_from_slice(&rest[..len]);
+        self.at = (self.at + len) % self.text.len();
+        self.left -= len;
+        Ok(len)
+    }
+}
+
+/// Longer than any buffer and table here; memory is held by the tables' own tests.
+const LONG: usize = 8 << 20;
+
+#[test]
+fn a_line_without_an_end_is_one_line() {
+    for form in FORMS {
+        let (count, summary) = read(form, Endless { text: b"x", at: 0, left: LONG });
+        assert_eq!((count, summary.lines, summary.unread), (0, 1, 1), "{}", form.name);
+    }
+}
+
+#[test]
+#[ignore = "10 GB take minutes; run it in release and watch the memory"]
+fn ten_gigabytes_are_read_in_the_memory_of_a_few() {
+    for (form, text) in [(&alb::ACCESS, ALB), (&program::HTTPCLIENT, CLASSIC)] {
+        let (count, summary) =
+            read(form, Endless { text: text.as_bytes(), at: 0, left: 10_000_000_000 });
+        assert!(count > 1_000_000 && summary.broken.is_none(), "{}: {summary:?}", form.name);
+    }
+}
