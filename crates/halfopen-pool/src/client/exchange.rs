@@ -88,6 +88,9 @@ pub(super) async fn run(
                 }
             },
         };
+        if lease.turn.in_company {
+            give_way().await;
+        }
         lease.connection.gauge.begin(exchange.shared.clock.now());
         let sending = lease.connection.send(request);
         let error = match in_time(&exchange.shared, &mut lease.connection, sending).await {
@@ -344,6 +347,20 @@ impl Exchange {
         parts.extensions.insert(used);
         Response::from_parts(parts, ResponseBody::new(incoming, lease, hint, self.retries))
     }
+}
+
+/// Lets others read their responses first. Requests then go out together, and a server that shares
+/// the machine is woken less often.
+async fn give_way() {
+    let mut has_given = false;
+    poll_fn(|cx| {
+        if mem::replace(&mut has_given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Waits for the head of a response, for as long as the read timeout says after something last went

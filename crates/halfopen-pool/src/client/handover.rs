@@ -198,7 +198,7 @@ impl Spare {
     fn into_turn(mut self) -> Option<Turn> {
         let shared = mem::take(&mut self.shared).upgrade()?;
         shared.with(|state, _| state.unclaimed.tasks.remove(&self.place));
-        Some(Turn::new(&shared, &self.path))
+        Some(Turn::new(&shared, &self.path, false))
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Turn {
     shared: Arc<Shared>,
     path: PathName,
     given_back: bool,
+    /// Whether other requests were under way when it came.
+    pub(super) in_company: bool,
     /// The connection that is in use, unless its end was told already.
     pub(super) holds: Option<ConnectionId>,
     /// The pause that the connection survived, until that is learnt: at the latest when the turn
@@ -51,11 +53,11 @@ impl Turn {
         path: &PathName,
         reuses: bool,
     ) -> Result<(Found, Duration), Error> {
-        let (asked, taken, since) = shared.with(|state, now| {
+        let (asked, taken, since, in_company) = shared.with(|state, now| {
             let (asked, taken) = state.ask(now, path, reuses)?;
-            Ok((asked, taken, now))
+            Ok((asked, taken, now, state.turns.in_use(path).total > 1))
         })?;
-        let turn = || Self::new(shared, path);
+        let turn = || Self::new(shared, path, in_company);
         let ticket = match asked {
             Asked::Turn => return Ok((turn().with(taken), Duration::ZERO)),
             Asked::Wait(ticket) => ticket,
@@ -68,9 +70,9 @@ impl Turn {
     }
 
     /// Guards a turn that was given.
-    pub(super) fn new(shared: &Arc<Shared>, path: &PathName) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, path: &PathName, in_company: bool) -> Self {
         let (shared, path) = (Arc::clone(shared), path.clone());
-        Self { shared, path, given_back: false, holds: None, survived: None }
+        Self { shared, path, given_back: false, in_company, holds: None, survived: None }
     }
 
     pub(super) fn path(&self) -> &PathName {
