@@ -11,6 +11,7 @@ use halfopen_core::time::Duration;
 use crate::account::{Account, brief};
 use crate::conclude;
 use crate::judgement::{Path, Server};
+use crate::suspect::{self, Case};
 use crate::view::View;
 
 /// Lines that are added to a capture's evidence.
@@ -34,8 +35,10 @@ pub(crate) fn join(paths: &mut Vec<Path>, view: &View) {
             );
             let told = conclude::conclude(account, view);
             merge(path, told, account);
+            path.suspects = suspect::judge(&Case { path, view, account: Some(account) });
         } else {
-            let told = conclude::conclude(account, view);
+            let mut told = conclude::conclude(account, view);
+            told.suspects = suspect::judge(&Case { path: &told, view, account: Some(account) });
             if is_worth_telling(&told, paths) {
                 paths.push(told);
             }
@@ -43,6 +46,9 @@ pub(crate) fn join(paths: &mut Vec<Path>, view: &View) {
     }
     if accounts.is_empty() && paths.is_empty() {
         paths.extend(far_end(view));
+    }
+    for path in paths.iter_mut().filter(|path| path.suspects.is_empty()) {
+        path.suspects = suspect::judge(&Case { path, view, account: None });
     }
 }
 

@@ -1,6 +1,22 @@
 //! Who could have done it, and what speaks for and against each.
 
+mod balancer_idle;
+mod client_cap;
+mod firewall;
+mod gateway_idle;
+mod mtu;
+mod overload;
+mod packet_loss;
+mod port_exhaustion;
+mod restart;
+mod server_timer;
+
+use halfopen_core::cause::Cause;
 use halfopen_core::time::Instant;
+
+use crate::account::{Account, brief};
+use crate::judgement::{Path, Server};
+use crate::view::View;
 
 /// Who, or what, could make connections fail as they did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,4 +135,129 @@ pub enum Place {
         /// Counted from one.
         line: u64,
     },
+}
+
+/// Frames and lines that are shown for an opinion.
+const EVIDENCE_MAX: usize = 3;
+
+/// Each suspect's rule, in the order of a request's way.
+const RULES: [fn(&Case<'_>) -> Opinion; 10] = [
+    client_cap::judge,
+    gateway_idle::judge,
+    firewall::judge,
+    balancer_idle::judge,
+    server_timer::judge,
+    restart::judge,
+    port_exhaustion::judge,
+    packet_loss::judge,
+    overload::judge,
+    mtu::judge,
+];
+
+/// A path before the rules.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) view: &'a View,
+    /// What logs tell of it.
+    pub(crate) account: Option<&'a Account<'a>>,
+}
+
+/// Judges all suspects of a path; none if nothing is wrong with it.
+pub(crate) fn judge(case: &Case<'_>) -> Vec<Opinion> {
+    if case.path.cause == Cause::None {
+        return Vec::new();
+    }
+    RULES.iter().map(|rule| rule(case)).collect()
+}
+
+impl Case<'_> {
+    /// Returns an opinion in the making.
+    fn about(&self, suspect: Suspect) -> Opinion {
+        let mut evidence = self.path.evidence.clone();
+        evidence.truncate(EVIDENCE_MAX);
+        Opinion {
+            suspect,
+            standing: Standing::CannotTell,
+            why: String::new(),
+            evidence,
+            settles: None,
+        }
+    }
+
+    /// Tells whether connections were forgotten by a timer.
+    fn is_forgotten(&self) -> bool {
+        matches!(self.path.cause, Cause::IdleExpiry | Cause::IdleExpiryInFlight)
+    }
+
+    /// Tells whether connections ended that had been idle.
+    fn has_pauses(&self) -> bool {
+        let told = self.account.is_some_and(|account| !account.deaths.is_empty());
+        told || self.path.died.is_some()
+    }
+
+    /// Returns a command line that captures at the server's side, if the server is known.
+    fn far_capture(&self) -> Option<String> {
+        self.capture("server-side", |address| format!("tcp port {}", address.port()))
+    }
+
+    /// Returns a command line that captures at the client, if the server is known.
+    fn near_capture(&self) -> Option<String> {
+        self.capture("client", |address| {
+            format!("host {} and tcp port {}", address.ip(), address.port())
+        })
+    }
+
+    fn capture(
+        &self,
+        name: &str,
+        filter: impl Fn(std::net::SocketAddr) -> String,
+    ) -> Option<String> {
+        let Server::Address(address) = self.path.server else { return None };
+        Some(format!("tcpdump -i any -s 128 -w {name}.pcap '{}'", filter(address)))
+    }
+
+    /// Returns where a metric is above zero.
+    fn points(&self, metric: &str, fact: &str) -> Vec<Seen> {
+        let points = self.view.points.iter().filter(|point| *point.metric == *metric);
+        let above = points.filter(|point| point.value > 0.0);
+        let seen = above.map(|point| {
+            let place = Place::Line { log: point.log, line: point.line };
+            Seen { at: point.at, place, fact: format!("{fact}: {}", point.value) }
+        });
+        seen.take(EVIDENCE_MAX).collect()
+    }
+}
+
+impl Opinion {
+    fn stands(self, standing: Standing, why: String) -> Self {
+        Self { standing, why, ..self }
+    }
+
+    fn confirmed(self, why: String) -> Self {
+        self.stands(Standing::Confirmed, why)
+    }
+
+    fn possible(self, why: String) -> Self {
+        self.stands(Standing::Possible, why)
+    }
+
+    fn ruled_out(self, why: String) -> Self {
+        self.stands(Standing::RuledOut, why)
+    }
+
+    fn cannot_tell(self) -> Self {
+        let why = "nothing that was seen speaks for or against it".to_owned();
+        Self { evidence: Vec::new(), ..self }.stands(Standing::CannotTell, why)
+    }
+
+    /// Adds what shows it besides the path's own evidence.
+    fn shown_by(mut self, seen: Vec<Seen>) -> Self {
+        self.evidence.extend(seen);
+        self
+    }
+
+    fn settled_by(self, what: &str, command: Option<String>) -> Self {
+        Self { settles: Some(Settles { what: what.to_owned(), command }), ..self }
+    }
 }

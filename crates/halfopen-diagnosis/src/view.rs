@@ -7,6 +7,8 @@ pub(crate) mod sockets;
 
 use halfopen_core::time::{Duration, Instant};
 
+use halfopen_logs::record::What;
+
 use crate::log::Log;
 use arrivals::Arrivals;
 use exchanges::Exchange;
@@ -28,6 +30,17 @@ pub(crate) struct View {
     pub(crate) sockets: Vec<Story>,
     /// When tables of sockets were taken, in order.
     pub(crate) tables: Vec<Instant>,
+    pub(crate) points: Vec<MetricPoint>,
+}
+
+/// A data point of a metric, and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct MetricPoint {
+    pub(crate) log: usize,
+    pub(crate) line: u64,
+    pub(crate) at: Instant,
+    pub(crate) metric: Box<str>,
+    pub(crate) value: f64,
 }
 
 impl View {
@@ -38,6 +51,24 @@ impl View {
             served: Arrivals::served(logs),
             sockets: sockets::tell(logs),
             tables: sockets::tables(logs),
+            points: points(logs),
         }
     }
+
+    /// Tells whether there are data points of a metric.
+    pub(crate) fn has_points(&self, metric: &str) -> bool {
+        self.points.iter().any(|point| *point.metric == *metric)
+    }
+}
+
+fn points(logs: &[Log]) -> Vec<MetricPoint> {
+    let mut points = Vec::new();
+    for (log, source) in logs.iter().enumerate() {
+        points.extend(source.records.iter().filter_map(|record| {
+            let What::Point(point) = &record.what else { return None };
+            let (line, at, metric) = (record.line, record.at, point.metric.clone());
+            Some(MetricPoint { log, line, at, metric, value: point.value })
+        }));
+    }
+    points
 }

@@ -1,0 +1,25 @@
+//! A firewall that drops what it has forgotten.
+
+use halfopen_core::cause::{Culprit, Mechanism};
+
+use super::{Case, Opinion, Suspect};
+
+pub(super) fn judge(case: &Case<'_>) -> Opinion {
+    let it = case.about(Suspect::Firewall);
+    let path = case.path;
+    match (path.mechanism, path.culprit) {
+        (Some(Mechanism::ResetOnReuse | Mechanism::ResetAtExpiry), _) => {
+            it.ruled_out("what was sent was answered by a reset, not dropped".to_owned())
+        }
+        (Some(Mechanism::SilentDrop), Culprit::Hop) => it
+            .possible("a box between forgot connections and drops what follows".to_owned())
+            .settled_by(
+                "captures on either side of each firewall would show which one drops",
+                case.far_capture(),
+            ),
+        _ if path.culprit == Culprit::Peer => {
+            it.ruled_out("it was the far end itself that ended the connections".to_owned())
+        }
+        _ => it.cannot_tell(),
+    }
+}
