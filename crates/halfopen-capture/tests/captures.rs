@@ -180,6 +180,7 @@ captures! {
     pauses_around_350_s_bracket_the_gateway: "bracket-nat350-requests",
     a_client_that_gives_up_accuses_nobody_else: "client-gives-up",
     a_flush_is_known_by_a_pause_that_was_survived: "flush-nat60-node",
+    a_client_leaves_what_the_server_closes: "half-closed-leak",
     a_client_that_evicts_early_is_healthy: "healthy-go-evicts",
     traffic_keeps_a_flow_alive: "healthy-warm-requests",
     the_incident_is_the_gateways_doing: "incident-nat350-alb1800-resttemplate",
