@@ -106,12 +106,6 @@ impl Sniffer {
         Ok(Self { ring, interface, index, link, statistics: Statistics::default() })
     }
 
-    /// Returns what frames begin with.
-    #[must_use]
-    pub const fn link(&self) -> Link {
-        self.link
-    }
-
     /// Waits for frames, for at most `patience`; `None` if there was none.
     ///
     /// An interface that goes down is an error once; after that there is none until it is up again.
