@@ -1,6 +1,8 @@
 //! The command line.
 
 pub(crate) mod billing;
+#[cfg(feature = "parquet")]
+pub(crate) mod evidence;
 mod live;
 mod sweep;
 mod traffic;
@@ -68,6 +70,9 @@ pub(crate) struct Diagnose {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) live: Live,
+    #[cfg(feature = "parquet")]
+    #[command(flatten)]
+    pub(crate) learning: evidence::Learning,
 }
 
 /// Reads `FORM=FILE`.
@@ -84,6 +89,8 @@ Examples:
   halfopen diagnose --format markdown client.pcap | gh issue create --title resets -F -
   ssh host tcpdump -w - port 443 | halfopen diagnose -
   sudo halfopen diagnose --interface eth0 --filter-port 443 --listen 127.0.0.1:9464
+  halfopen diagnose client.pcap --evidence h1.parquet --host h1 --label zone=a
+  halfopen diagnose evidence/*.parquet --same-path zone
 
 Exit code: 0 nothing found, 1 something found, 2 failed.
 The JSON report is described in docs/report.md, watching in docs/live.md.";

@@ -1,6 +1,8 @@
 //! `halfopen diagnose`: from captures and logs to a report.
 
 mod client;
+#[cfg(feature = "parquet")]
+mod evidence;
 mod input;
 mod interrupt;
 #[cfg(target_os = "linux")]
@@ -43,6 +45,10 @@ fn watch(_: &Diagnose, _: &str) -> Result<Outcome, Failure> {
 }
 
 fn read(order: &Diagnose) -> Result<Outcome, Failure> {
+    #[cfg(feature = "parquet")]
+    if let Some(outcome) = evidence::fleet(order)? {
+        return Ok(outcome);
+    }
     let client = order.client.as_deref().map(client::named).transpose()?;
     let interrupt = Interrupt::listen();
     let Inputs { reading, captures, logs, mut notes } = Inputs::open(order, interrupt.clone())?;
@@ -72,6 +78,8 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     };
     let mut judgement = halfopen_diagnosis::judge(points.diagnose(), names.len(), logs.list());
     judgement.advise(client.as_ref(), logs.list());
+    #[cfg(feature = "parquet")]
+    evidence::write(&order.learning, &judgement, &points)?;
     let report = Report::new(sources, judgement);
     if !order.quiet {
         output::print(&match order.format() {

@@ -36,6 +36,13 @@ pub(crate) enum Failure {
     Link { input: String, frames: u64, link: pcap::Link },
     #[error("cannot write the report: {0}")]
     Write(io::Error),
+    #[error("no source shows a client's address to call the evidence by")]
+    NoHost,
+    #[error("`{}` is no evidence, and other files are", .0.display())]
+    NoEvidence(PathBuf),
+    #[cfg(feature = "parquet")]
+    #[error("{input}: {error}")]
+    Evidence { input: String, error: halfopen_diagnosis::evidence::file::Error },
     #[error("there is no scenario `{0}`")]
     NoScenario(String),
     #[error("there is no client `{0}`")]
@@ -119,6 +126,12 @@ impl Failure {
             Self::Link { .. } => {
                 "capture on an interface with IP packets, such as `tcpdump -i any`"
             }
+            Self::NoHost => "say whose evidence it is: --host NAME",
+            Self::NoEvidence(_) => {
+                "diagnose captures and logs first, each with --evidence FILE; then all that it wrote"
+            }
+            #[cfg(feature = "parquet")]
+            Self::Evidence { .. } => return None,
             Self::Missing(_)
             | Self::Open { .. }
             | Self::Write(_)
