@@ -128,7 +128,7 @@ impl Failure {
             }
             Self::NoHost => "say whose evidence it is: --host NAME",
             Self::NoEvidence(_) => {
-                "diagnose captures and logs first, each with --evidence FILE; then all that it wrote"
+                "diagnose captures and logs first, with --evidence FILE; then what that wrote"
             }
             #[cfg(feature = "parquet")]
             Self::Evidence { .. } => return None,
