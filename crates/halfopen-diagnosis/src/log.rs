@@ -2,7 +2,8 @@
 
 use std::io::Read;
 
-use halfopen_logs::{Form, Lines, Record, Summary};
+use halfopen_logs::pattern::Patterns;
+use halfopen_logs::{Form, Lines, Record, Summary, program};
 
 /// So many records are kept over all logs; what is said after that is counted and not judged.
 const RECORDS_MAX: usize = 500_000;
@@ -36,8 +37,17 @@ impl Logs {
 
     /// Reads a log of this form to its end.
     pub fn read(&mut self, form: &Form, lines: Lines<&mut dyn Read>) {
+        self.keep(form.name, |sink| (form.read)(lines, sink));
+    }
+
+    /// Reads the log of a program to its end, by these patterns as well.
+    pub fn read_by(&mut self, patterns: &Patterns, lines: Lines<&mut dyn Read>) {
+        self.keep(program::LOG.name, |sink| program::read(lines, patterns, sink));
+    }
+
+    fn keep(&mut self, form: &'static str, read: impl FnOnce(&mut dyn FnMut(Record)) -> Summary) {
         let (mut records, mut unkept, room) = (Vec::new(), 0, self.room);
-        let summary = (form.read)(lines, &mut |record| {
+        let summary = read(&mut |record| {
             if records.len() < room {
                 records.push(record);
             } else {
@@ -45,7 +55,7 @@ impl Logs {
             }
         });
         self.room -= records.len();
-        self.list.push(Log { form: form.name, records, summary, unkept });
+        self.list.push(Log { form, records, summary, unkept });
     }
 
     /// Returns the logs.

@@ -26,6 +26,8 @@ pub struct Patterns {
     titles: Vec<Box<str>>,
     set: RegexSet,
     lines: Vec<LinePattern>,
+    /// Those that read what none of these matches.
+    after: Option<&'static Patterns>,
 }
 
 /// One pattern.
@@ -64,7 +66,8 @@ pub const SHIPPED: &[(&str, &str)] = &[
 ];
 
 static ALL_SHIPPED: LazyLock<Patterns> = LazyLock::new(|| {
-    Patterns::parse_all(SHIPPED.iter().map(|(_, text)| *text)).expect("a test reads each file")
+    let texts = SHIPPED.iter().map(|(_, text)| *text);
+    Patterns::parse_all(texts, None).expect("a test reads each file")
 });
 
 impl Patterns {
@@ -80,17 +83,20 @@ impl Patterns {
     ///
     /// The text is no TOML, or a pattern is none, or it lacks what its step needs.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
-        Self::parse_all(core::iter::once(text).chain(SHIPPED.iter().map(|(_, text)| *text)))
+        Self::parse_all(core::iter::once(text), Some(Self::shipped()))
     }
 
-    fn parse_all<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Self, PatternError> {
+    fn parse_all<'a>(
+        texts: impl Iterator<Item = &'a str>,
+        after: Option<&'static Self>,
+    ) -> Result<Self, PatternError> {
         let (mut titles, mut lines) = (Vec::new(), Vec::new());
         for text in texts {
             titles.push(file::parse(text, &mut lines)?);
         }
         let set = RegexSet::new(lines.iter().map(|line| line.regex.as_str()));
         let set = set.map_err(|error| PatternError::TooLarge(error.to_string()))?;
-        Ok(Self { titles, set, lines })
+        Ok(Self { titles, set, lines, after })
     }
 
     /// Returns what the files call themselves.
@@ -101,13 +107,20 @@ impl Patterns {
     /// Tells whether a pattern matches a line.
     #[must_use]
     pub fn know(&self, line: &str) -> bool {
-        self.set.is_match(line)
+        self.first(line).is_some()
+    }
+
+    /// Returns the pattern that reads a line.
+    fn first(&self, line: &str) -> Option<&LinePattern> {
+        match self.set.matches(line).iter().next() {
+            Some(first) => Some(&self.lines[first]),
+            None => self.after?.first(line),
+        }
     }
 
     /// Returns what a line says; `None` if no pattern matches it.
     pub(crate) fn read(&self, line: &str) -> Option<Told<'_>> {
-        let first = self.set.matches(line).iter().next()?;
-        let pattern = &self.lines[first];
+        let pattern = self.first(line)?;
         let groups = Groups(pattern.regex.captures(line)?);
         let http = Http {
             connection: groups.text("connection").map(Into::into),
@@ -129,8 +142,7 @@ impl Patterns {
     /// Returns what the groups of the first pattern that matches a line hold, by their names.
     #[must_use]
     pub fn groups<'a>(&self, line: &'a str) -> Option<Vec<(&str, &'a str)>> {
-        let first = self.set.matches(line).iter().next()?;
-        let regex = &self.lines[first].regex;
+        let regex = &self.first(line)?.regex;
         let found = regex.captures(line)?;
         let names = regex.capture_names().flatten();
         Some(names.filter_map(|name| Some((name, found.name(name)?.as_str()))).collect())

@@ -59,6 +59,10 @@ pub(crate) struct Diagnose {
     /// the one that names itself in requests or logs.
     #[arg(long, value_name = "CLIENT")]
     pub(crate) client: Option<String>,
+    /// Read logs of programs (`--form log=FILE`) by the patterns of this TOML file as well:
+    /// docs/logs.md.
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) pattern: Option<PathBuf>,
     /// How to print the report.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     pub(crate) format: Format,

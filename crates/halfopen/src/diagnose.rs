@@ -9,13 +9,16 @@ mod interrupt;
 mod live;
 
 use core::hash::{BuildHasher as _, Hasher as _};
+use std::fs;
 use std::hash::RandomState;
 use std::io::Read;
+use std::path::Path;
 
 use halfopen_capture::{Limits, Points, Summary, pcap};
 use halfopen_core::cause::Cause;
 use halfopen_diagnosis::Logs;
-use halfopen_logs::Lines;
+use halfopen_logs::pattern::Patterns;
+use halfopen_logs::{Lines, program};
 
 use crate::Outcome;
 use crate::cli::{Diagnose, Format};
@@ -65,7 +68,7 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
         summaries[capture] = check(summary, &names[capture])?;
     }
     let log_names: Vec<String> = logs.iter().map(input::Log::name).collect();
-    let logs = read_logs(logs, &reading)?;
+    let logs = read_logs(logs, order.pattern.as_deref(), &reading)?;
     interrupt.reading_is_over();
     if interrupt.asked() {
         notes.push("the reading was interrupted: only what was read is judged".to_owned());
@@ -92,16 +95,31 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     Ok(if found { Outcome::Found } else { Outcome::Clear })
 }
 
-fn read_logs(inputs: Vec<input::Log>, reading: &Reading) -> Result<Logs, Failure> {
+fn read_logs(
+    inputs: Vec<input::Log>,
+    pattern: Option<&Path>,
+    reading: &Reading,
+) -> Result<Logs, Failure> {
+    let patterns = pattern.map(patterns).transpose()?;
     let mut logs = Logs::new();
     for input in inputs {
         let (form, path) = (input.form, input.name());
         let mut bytes = input.bytes(reading)?;
         let source: &mut dyn Read = &mut bytes;
         let lines = Lines::new(source).map_err(|error| Failure::open(path.as_ref(), error))?;
-        logs.read(form, lines);
+        match &patterns {
+            Some(patterns) if form.name == program::LOG.name => logs.read_by(patterns, lines),
+            Some(_) | None => logs.read(form, lines),
+        }
     }
     Ok(logs)
+}
+
+/// Reads a user's file of patterns.
+fn patterns(path: &Path) -> Result<Patterns, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| Failure::open(path, error))?;
+    let error = |error| Failure::Pattern { path: path.to_owned(), error: Box::new(error) };
+    Patterns::parse(&text).map_err(error)
 }
 
 /// Returns the summary if there is anything to judge. Damage is no failure as long as a frame came

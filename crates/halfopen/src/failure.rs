@@ -8,6 +8,7 @@ use halfopen_core::client::Client;
 use halfopen_core::scenario::DocumentError;
 use halfopen_lab::{hunt, reproduce, sweep, traffic};
 use halfopen_logs::FORMS;
+use halfopen_logs::pattern::PatternError;
 
 use crate::billing::BillingFailure;
 #[cfg(target_os = "linux")]
@@ -24,6 +25,8 @@ pub(crate) enum Failure {
     NothingIn(PathBuf),
     #[error("there is no form of log called `{0}`")]
     NoForm(String),
+    #[error("`{}`: {error}", path.display())]
+    Pattern { path: PathBuf, error: Box<PatternError> },
     #[error("no permission to read `{}`", .0.display())]
     Permission(PathBuf),
     #[error("cannot read `{}`: {error}", path.display())]
@@ -117,6 +120,7 @@ impl Failure {
                 "take a longer `--step`; with chance on the path, none"
             }
             Self::StdinTwice => "it can be read once; write one of the captures to a file",
+            Self::Pattern { .. } => "docs/logs.md describes the file; patterns/ has examples",
             Self::Billing(failure) => return failure.hint(),
             #[cfg(target_os = "linux")]
             Self::Live(failure) => return failure.hint(),
