@@ -36,7 +36,7 @@ use crate::body::Body;
 use crate::error::Error;
 use crate::ledger::Ledger;
 use crate::policy::{Notice, Policy, Reuse};
-use pool::Shared;
+use pool::{Shared, State};
 
 /// An HTTP client with a pool of connections. Clones share it.
 ///
@@ -89,11 +89,7 @@ impl Client {
 
     /// Closes all idle connections, and those in use after their responses; further requests fail.
     pub fn shut_down(&self) {
-        self.shared.with(|state, now| {
-            state.shut_down = true;
-            state.unclaimed.wake();
-            state.shelf.drain(now, None);
-        });
+        self.shared.with(State::shut_down);
     }
 
     /// Returns the number of idle connections.

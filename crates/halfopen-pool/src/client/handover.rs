@@ -163,10 +163,8 @@ pub(super) struct Unclaimed {
 }
 
 impl Unclaimed {
-    pub(super) fn wake(&mut self) {
-        while let Some((_, waker)) = self.tasks.pop_first() {
-            waker.wake();
-        }
+    pub(super) fn wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        mem::take(&mut self.tasks).into_values()
     }
 }
 
@@ -189,7 +187,7 @@ impl Spare {
         self.shared.upgrade().is_none_or(|shared| {
             shared.with(|state, _| {
                 state.unclaimed.tasks.insert(self.place, cx.waker().clone());
-                state.shut_down
+                state.is_shut_down
             })
         })
     }

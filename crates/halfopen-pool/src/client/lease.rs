@@ -184,7 +184,7 @@ impl State {
         path: &PathName,
         reuses: bool,
     ) -> Result<(Asked, Option<Taken<Kept>>), Error> {
-        if self.shut_down {
+        if self.is_shut_down {
             return Err(Error::ShutDown);
         }
         self.tell(now, path, || What::Requested);

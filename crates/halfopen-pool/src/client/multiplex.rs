@@ -237,7 +237,7 @@ impl Exchange {
     /// Returns the session of the path, if there is one that takes requests.
     fn session(&self) -> Result<Option<Joined>, Error> {
         let session = self.shared.with(|state, _| {
-            if state.shut_down {
+            if state.is_shut_down {
                 Err(Error::ShutDown)
             } else {
                 Ok(state.roads.session(&self.origin.path))

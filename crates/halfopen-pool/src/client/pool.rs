@@ -66,7 +66,7 @@ pub(super) struct State {
     /// The connections that carry several requests.
     #[cfg(feature = "http2")]
     pub(super) roads: super::multiplex::Roads,
-    pub(super) shut_down: bool,
+    pub(super) is_shut_down: bool,
     next_id: u64,
     events: Option<Vec<Event>>,
 }
@@ -119,7 +119,7 @@ impl Shared {
             reaper: Reaper::default(),
             #[cfg(feature = "http2")]
             roads: super::multiplex::Roads::default(),
-            shut_down: false,
+            is_shut_down: false,
             next_id: 0,
             events: (!parts.watchers.is_empty()).then(Vec::new),
         };
@@ -237,7 +237,7 @@ impl Shared {
             state.tell(now, &path, || what);
             let learnt = state.cap(wall, &path);
             state.shelf.put(now, idle, learnt);
-            if state.shut_down {
+            if state.is_shut_down {
                 state.shelf.drain(now, None);
             }
             state.offer(&path);
@@ -263,6 +263,13 @@ impl State {
         let id = ConnectionId(self.next_id);
         self.next_id += 1;
         id
+    }
+
+    /// Ends what nobody waits for, and serves no further request.
+    pub(super) fn shut_down(&mut self, now: Instant) {
+        self.is_shut_down = true;
+        self.wakers.extend(self.unclaimed.wakers());
+        self.shelf.drain(now, None);
     }
 
     /// Takes a turn back, and lets the next have it.
@@ -383,7 +390,7 @@ impl Drop for Shared {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         // They find nobody to work for, and end.
         state.reaper.wake();
-        state.unclaimed.wake();
+        state.unclaimed.wakers().for_each(Waker::wake);
     }
 }
 

@@ -203,6 +203,27 @@ impl io::Write for Sink {
 }
 
 #[test]
+fn the_wire_log_tells_of_a_connection_whose_request_took_another() {
+    let mut scene = Scene::new(OnOrphan::Reset);
+    let _requests = scene.answer(OK);
+    let sink = Sink::default();
+    let builder = scene.builder(Policy::default()).wire_log(WireLog::new(sink.clone()));
+    let client = builder.build().unwrap();
+    scene.run(async move {
+        let later = async {
+            sleep(Duration::from_millis(12)).await;
+            get(&client).await.unwrap();
+        };
+        let (first, ()) = tokio::join!(get(&client), later);
+        first.unwrap();
+    });
+    let log = sink.text();
+    let kept = "Connection kept: [id: 1][its request took another][route: http://server:8080]\
+                [total available: 1; route allocated: 2 of 64; total allocated: 2 of 1024]";
+    assert!(log.contains(kept), "{log}");
+}
+
+#[test]
 fn the_outage_can_be_read_from_the_wire_log() {
     let mut scene = Scene::new(OnOrphan::Reset);
     let _requests = scene.answer(OK);
