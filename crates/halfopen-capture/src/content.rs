@@ -12,10 +12,11 @@ const KEYS: [u32; 2] = [0x9e37_79b9, 0x6a09_e667];
 /// The bytes of a request, as far as they are compared. However they are cut into segments, the
 /// same bytes give the same content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(Rust, packed(4))]
 pub(crate) struct Content {
     hash: u64,
     /// The last bytes, fewer than eight, that are not hashed yet.
-    rest: u64,
+    rest: [u8; 7],
     pub(crate) len: u32,
     /// All bytes were there to be read, and they are not encrypted.
     pub(crate) readable: bool,
@@ -23,7 +24,7 @@ pub(crate) struct Content {
 
 impl Default for Content {
     fn default() -> Self {
-        Self { hash: 0, rest: 0, len: 0, readable: true }
+        Self { hash: 0, rest: [0; 7], len: 0, readable: true }
     }
 }
 
@@ -41,20 +42,21 @@ impl Content {
         let held = (self.len % 8) as usize;
         let mut place = self.len / 8;
         let (first, bytes) = bytes.split_at(bytes.len().min((8 - held) % 8));
-        for (index, &byte) in first.iter().enumerate() {
-            self.rest |= u64::from(byte) << (8 * (held + index));
-        }
-        if held > 0 && held + first.len() == 8 {
-            self.hash = self.hash.wrapping_add(mix(keys(place), self.rest.to_le_bytes()));
-            self.rest = 0;
-            place += 1;
+        if held > 0 {
+            let mut word = [0; 8];
+            word[..7].copy_from_slice(&self.rest);
+            word[held..held + first.len()].copy_from_slice(first);
+            if held + first.len() == 8 {
+                self.hash = self.hash.wrapping_add(mix(keys(place), word));
+                place += 1;
+                word = [0; 8];
+            }
+            self.rest.copy_from_slice(&word[..7]);
         }
         let words = bytes.chunks_exact(8);
         let rest = words.remainder();
         self.hash = self.hash.wrapping_add(mix_all(place, words));
-        for (index, &byte) in rest.iter().enumerate() {
-            self.rest |= u64::from(byte) << (8 * index);
-        }
+        self.rest[..rest.len()].copy_from_slice(rest);
     }
 }
 
