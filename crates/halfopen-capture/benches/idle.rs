@@ -25,7 +25,7 @@ const SERVERS: u32 = 64;
 
 /// A capture that is made as it is read.
 struct Made {
-    made: u32,
+    next: u32,
     connections: u32,
     chunk: io::Cursor<Vec<u8>>,
 }
@@ -39,7 +39,7 @@ fn main() -> io::Result<()> {
     let before = resident("VmRSS:")?;
     let flows = usize::try_from(connections).unwrap_or(usize::MAX);
     let mut points = Points::new(Limits { flows, ..Limits::default() }, 0);
-    let made = Made { made: 0, connections, chunk: io::Cursor::default() };
+    let made = Made { next: 0, connections, chunk: io::Cursor::default() };
     points.read(0, "", Source::open(made).map_err(io::Error::other)?);
     let diagnosis = points.diagnose();
 
@@ -61,7 +61,7 @@ fn resident(name: &str) -> io::Result<u64> {
 impl Read for Made {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.chunk.read(into)?;
-        if read > 0 || self.made == self.connections {
+        if read > 0 || self.next == self.connections {
             return Ok(read);
         }
         self.chunk = io::Cursor::new(self.make()?);
@@ -74,9 +74,9 @@ impl Made {
     fn make(&mut self) -> io::Result<Vec<u8>> {
         let config = Config { format: Format::Pcap, ..Config::default() };
         let mut recorder = Recorder::new(Vec::new(), &config)?;
-        let first = self.made == 0;
-        let last = self.connections.min(self.made + 100);
-        for number in self.made..last {
+        let first = self.next == 0;
+        let last = self.connections.min(self.next + 100);
+        for number in self.next..last {
             let (client, server) = ends(number);
             let (syn, ack) = (Flags::SYN, Flags::ACK);
             let data = |src, dst, ack| Segment {
@@ -96,7 +96,7 @@ impl Made {
                 recorder.record(Instant::from_nanos(at), Side::Outside, &segment.into_packet())?;
             }
         }
-        self.made = last;
+        self.next = last;
         let mut bytes = recorder.finish()?;
         if !first {
             bytes.drain(..24);
