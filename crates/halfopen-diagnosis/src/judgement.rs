@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use halfopen_capture::{Closings, Counts, Diagnosis, PathReport};
 use halfopen_core::cause::{Cause, Culprit, Finding, Harm, Mechanism};
 use halfopen_core::flow::FlowKey;
-use halfopen_core::time::Duration;
+use halfopen_core::time::{Duration, Instant};
 use halfopen_core::verdict::{Evidence, Verdict};
 
 use crate::advice::Advice;
+use crate::clocks;
 use crate::join;
 use crate::log::Log;
 use crate::matching::Limit;
@@ -117,15 +118,55 @@ pub struct Offset(pub i64);
 pub fn judge(captures: Diagnosis, count: usize, logs: &[Log]) -> Judgement {
     let Diagnosis { paths, flows, flows_omitted, counts, .. } = captures;
     let mut paths: Vec<Path> = paths.into_iter().map(Path::from).collect();
-    join::join(&mut paths, &View::new(logs));
+    let view = View::new(logs);
+    join::join(&mut paths, &view);
     paths.sort_by(|one, other| one.rank().cmp(&other.rank()));
-    Judgement {
+    let mut judgement = Judgement {
         paths,
         flows: flows.into_iter().map(Flow::from).collect(),
         flows_omitted,
         counts,
         capture_offsets: vec![None; count],
         log_offsets: vec![None; logs.len()],
+    };
+    judgement.align(&clocks::of_logs(&view, logs.len()));
+    judgement
+}
+
+impl Judgement {
+    /// Says how far the clocks of sources differ, and puts what logs say on the first source's time
+    /// line. `moments` are those that each log knows.
+    fn align(&mut self, moments: &[Vec<Instant>]) {
+        let (captures, logs) = (&mut self.capture_offsets, &mut self.log_offsets);
+        let frames = self.flows.iter().flat_map(|flow| &flow.evidence).map(|seen| seen.at);
+        let first: Vec<Instant> = match captures.len() {
+            0 => moments.first().cloned().unwrap_or_default(),
+            1 => frames.collect(),
+            // Which frames are whose is not known here.
+            _ => Vec::new(),
+        };
+        if let Some(own) = captures.first_mut().or(logs.first_mut()) {
+            *own = Some(Offset(0));
+        }
+        for (offset, moments) in logs.iter_mut().zip(moments).filter(|(it, _)| it.is_none()) {
+            *offset = clocks::offset(&first, moments);
+        }
+        for path in &mut self.paths {
+            let opinions = path.suspects.iter_mut().flat_map(|opinion| &mut opinion.evidence);
+            path.evidence.iter_mut().chain(opinions).for_each(|seen| seen.shift(logs));
+        }
+    }
+}
+
+impl Seen {
+    /// Puts what a log says on the first source's time line.
+    fn shift(&mut self, offsets: &[Option<Offset>]) {
+        let Place::Line { log, .. } = self.place else { return };
+        let Some(Some(Offset(ahead))) = offsets.get(log) else { return };
+        if Duration::from_nanos(ahead.unsigned_abs()) >= clocks::OFFSET_MIN {
+            let nanos = self.at.as_nanos().saturating_add_signed(ahead.saturating_neg());
+            self.at = Instant::from_nanos(nanos);
+        }
     }
 }
 

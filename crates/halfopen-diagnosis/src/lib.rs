@@ -7,6 +7,7 @@
 
 mod account;
 pub mod advice;
+mod clocks;
 mod conclude;
 pub mod evidence;
 mod join;

@@ -187,7 +187,7 @@ fn file(index: Option<usize>, capture: &Capture) -> String {
     if let (Some(first), Some(last)) = (capture.first, capture.last) {
         let _ = write!(text, ", {first} to {last} UTC");
     }
-    if let Some(offset) = capture.clock_offset_s.filter(|offset| offset.seconds() != 0.0) {
+    if let Some(offset) = capture.clock_offset_s.filter(|offset| offset.is_telling()) {
         let _ = write!(text, ", clock {offset}");
     }
     text.push('\n');
@@ -204,7 +204,7 @@ fn log_file(index: Option<usize>, log: &Log) -> String {
     if let (Some(first), Some(last)) = (log.first, log.last) {
         let _ = write!(text, ", {first} to {last} UTC");
     }
-    if let Some(offset) = log.clock_offset_s.filter(|offset| offset.seconds() != 0.0) {
+    if let Some(offset) = log.clock_offset_s.filter(|offset| offset.is_telling()) {
         let _ = write!(text, ", clock {offset}");
     }
     text.push('\n');

@@ -25,6 +25,11 @@ impl Shift {
         let millis = self.0.0 / 1_000_000 + self.0.0 % 1_000_000 / 500_000;
         millis as f64 / 1e3
     }
+
+    /// Tells whether clocks differ by more than the time between what two sources stamp.
+    pub(crate) fn is_telling(self) -> bool {
+        self.seconds().abs() >= 0.1
+    }
 }
 
 impl fmt::Display for Shift {
