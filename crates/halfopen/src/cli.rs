@@ -69,6 +69,12 @@ pub(crate) struct Diagnose {
     /// Short for `--format json`.
     #[arg(long, conflicts_with = "format")]
     pub(crate) json: bool,
+    /// Write the report to FILE as well, as one page with pictures that needs no network.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Replace files that are there already.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Print nothing but errors; the exit code says what was found.
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -90,6 +96,7 @@ Examples:
   halfopen diagnose client.pcap
   halfopen diagnose client.pcap client.log alb-logs/ ss.txt
   halfopen diagnose --json trace-*.pcap.gz | jq '.paths[] | {server, cause, idle_limit}'
+  halfopen diagnose client.pcap --html report.html
   halfopen diagnose --format markdown client.pcap | gh issue create --title resets -F -
   ssh host tcpdump -w - port 443 | halfopen diagnose -
   sudo halfopen diagnose --interface eth0 --filter-port 443 --listen 127.0.0.1:9464

@@ -1,5 +1,6 @@
 //! `halfopen diagnose`: from captures and logs to a report.
 
+mod again;
 mod client;
 #[cfg(feature = "parquet")]
 mod evidence;
@@ -11,7 +12,7 @@ mod live;
 use core::hash::{BuildHasher as _, Hasher as _};
 use std::fs;
 use std::hash::RandomState;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::Path;
 
 use halfopen_capture::{Limits, Points, Summary, pcap};
@@ -23,8 +24,10 @@ use halfopen_logs::{Lines, program};
 use crate::Outcome;
 use crate::cli::{Diagnose, Format};
 use crate::failure::Failure;
+use crate::new_file::NewFile;
 use crate::output;
 use crate::report::{self, Report, Sources};
+use again::Again;
 use input::{Inputs, Reading};
 use interrupt::Interrupt;
 #[cfg(target_os = "linux")]
@@ -58,7 +61,10 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     let names: Vec<String> = captures.iter().map(input::Capture::name).collect();
     let mut points = Points::new(Limits::default(), RandomState::new().build_hasher().finish());
     let mut summaries: Vec<Summary> = names.iter().map(|_| Summary::default()).collect();
-    for (capture, input) in input::in_order_of_time(captures) {
+    let captures = input::in_order_of_time(captures);
+    let again = Again::new(&captures);
+    let page = new_file(order.html.as_deref(), &again, order)?;
+    for (capture, input) in captures {
         if interrupt.asked() {
             summaries[capture].stopped = true;
             continue;
@@ -84,6 +90,10 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     #[cfg(feature = "parquet")]
     evidence::write(&order.learning, &judgement, &points)?;
     let report = Report::new(sources, judgement);
+    if let Some(page) = page {
+        let (pictures, unseen) = again.look(&report, &points, &interrupt);
+        save(page, report::html(&report, &pictures, unseen.as_deref()).as_bytes())?;
+    }
     if !order.quiet {
         output::print(&match order.format() {
             Format::Json => report::json(&report),
@@ -93,6 +103,24 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     }
     let found = report.paths.iter().any(|path| path.cause != Cause::None);
     Ok(if found { Outcome::Found } else { Outcome::Clear })
+}
+
+/// Begins a file that is to be written, before anything is read: nobody waits for what fails.
+fn new_file(
+    path: Option<&Path>,
+    captures: &Again,
+    order: &Diagnose,
+) -> Result<Option<NewFile>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    if captures.has(path) {
+        return Err(Failure::OwnInput(path.to_owned()));
+    }
+    NewFile::create(path, order.force).map(Some)
+}
+
+fn save(mut file: NewFile, bytes: &[u8]) -> Result<(), Failure> {
+    file.write_all(bytes).map_err(|error| file.failed(error))?;
+    file.finish()
 }
 
 fn read_logs(

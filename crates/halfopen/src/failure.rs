@@ -64,6 +64,10 @@ pub(crate) enum Failure {
     Hunt { hunt: String, error: hunt::Error },
     #[error("the sweep of `{scenario}` comes to no end: {error}")]
     Sweep { scenario: String, error: sweep::Error },
+    #[error("`{}` can be read only once", .0.display())]
+    ReadOnce(PathBuf),
+    #[error("`{}` is one of the captures", .0.display())]
+    OwnInput(PathBuf),
     #[error("`{}` is there already", .0.display())]
     Exists(PathBuf),
     #[error("cannot write `{}`: {error}", path.display())]
@@ -112,6 +116,8 @@ impl Failure {
                 "a rate is like 5/s or 200/day, a cron line like 'cron:*/20 * * * * x10'"
             }
             Self::NoHunt(_) => "the one that ships is `incident`; a file is named with its ending",
+            Self::ReadOnce(_) => "write the capture to a file first",
+            Self::OwnInput(_) => "choose another name: captures are evidence",
             Self::Exists(_) => "no file is overwritten: choose another name",
             Self::Permission(_) => {
                 "captures made by root belong to root: change their owner, or use sudo"

@@ -7,6 +7,7 @@ mod billing;
 mod cli;
 mod diagnose;
 mod failure;
+mod new_file;
 mod output;
 mod report;
 mod reproduce;

@@ -1,20 +1,27 @@
 //! What `diagnose` says, as one value that is printed as text or as JSON.
 
 mod advice;
+mod html;
 mod markdown;
 mod notes;
+mod picture;
 mod remedy;
 mod text;
 mod untrusted;
 pub(crate) mod value;
 
+use std::net::SocketAddr;
+
 use halfopen_capture::{Counts, Points, Summary};
 use halfopen_core::cause::{Cause, Culprit, Finding, Harm, Mechanism};
+use halfopen_core::flow::FlowKey;
 use halfopen_diagnosis::suspect::{self, Place, Seen};
 use halfopen_diagnosis::{self as diagnosis, Judgement};
 use serde::Serialize;
 
+pub(crate) use html::html;
 pub(crate) use markdown::markdown;
+pub(crate) use picture::Pictures;
 pub(crate) use text::{WIDTH, text};
 pub(crate) use value::Seconds;
 use value::{At, Shift};
@@ -76,6 +83,9 @@ pub(crate) struct Log {
 #[derive(Debug, Serialize)]
 pub(crate) struct Path {
     server: String,
+    /// The server, if its address is known.
+    #[serde(skip)]
+    address: Option<SocketAddr>,
     pub(crate) cause: Cause,
     mechanism: Option<Mechanism>,
     culprit: Culprit,
@@ -107,6 +117,8 @@ struct IdleLimit {
 struct Flow {
     #[serde(rename = "flow")]
     name: String,
+    #[serde(skip)]
+    key: FlowKey,
     finding: Finding,
     harm: Harm,
     culprit: Culprit,
@@ -234,6 +246,10 @@ impl Path {
         let (evidence, lines) = sort(path.evidence, points);
         Self {
             server: path.server.to_string(),
+            address: match path.server {
+                diagnosis::Server::Address(address) => Some(address),
+                diagnosis::Server::Name(_) | diagnosis::Server::Unknown => None,
+            },
             cause: path.cause,
             mechanism: path.mechanism,
             culprit: path.culprit,
@@ -263,6 +279,7 @@ impl Flow {
         let (evidence, lines) = sort(flow.evidence, points);
         Self {
             name: flow.key.to_string(),
+            key: flow.key,
             finding: flow.finding,
             harm: flow.harm,
             culprit: flow.culprit,

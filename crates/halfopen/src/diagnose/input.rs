@@ -154,6 +154,11 @@ impl Capture {
         self.path.display().to_string()
     }
 
+    /// Returns where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns what the files of one rotation have in common: their name without its digits.
     pub(crate) fn family(&self) -> String {
         self.name().chars().filter(|c| !c.is_ascii_digit()).collect()
@@ -217,6 +222,7 @@ fn capture(path: &Path, bytes: Bytes) -> Result<Source<Bytes>, Failure> {
         .map_err(|error| Failure::Capture { input: path.display().to_string(), error })
 }
 
-fn file(path: &Path) -> Result<File, Failure> {
+/// Opens a file.
+pub(crate) fn file(path: &Path) -> Result<File, Failure> {
     File::open(path).map_err(|error| Failure::open(path, error))
 }

@@ -51,6 +51,23 @@ impl At {
     }
 }
 
+impl At {
+    /// Writes the day alone.
+    pub(crate) fn date(self) -> String {
+        self.timestamp().strftime("%Y-%m-%d").to_string()
+    }
+
+    /// Writes the time of the day, to the second.
+    pub(crate) fn time_of_day(self) -> String {
+        self.timestamp().strftime("%H:%M:%S").to_string()
+    }
+
+    /// Writes the time of the day, to the microsecond.
+    pub(crate) fn time_of_day_exact(self) -> String {
+        self.timestamp().strftime("%H:%M:%S%.6f").to_string()
+    }
+}
+
 impl fmt::Display for At {
     /// Writes it as a table does: to the microsecond, without the zone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
