@@ -117,7 +117,7 @@ fn a_line_a_request_says_which_failed_and_how() {
         ("loss-not-idle-requests", 24, &[], How::Other),
         ("lb-abort-at-idle-httpclient5", 9, &[], How::Other),
     ] {
-        let (records, _) = read(&format!("{name}/client.log"), "log");
+        let (records, _) = read(&format!("{name}/client.log.gz"), "log");
         let outcomes = outcomes(&records);
         assert_eq!(outcomes.len(), requests, "{name}");
         let found = outcomes.into_iter().filter_map(|(line, how)| Some((line, how?)));
@@ -140,7 +140,7 @@ fn a_request_that_was_lost_is_in_the_clients_log_and_in_no_other() {
         let (balanced, summary) = read(&format!("{name}/alb.log.gz"), "alb-access");
         assert_eq!(summary.unread, 0, "{name}");
         assert_eq!(balanced.len(), sent - lost, "{name}");
-        let (served, _) = read(&format!("{name}/server.log"), "log");
+        let (served, _) = read(&format!("{name}/server.log.gz"), "log");
         let requests = served.iter().filter(|record| {
             let What::Server(http) = &record.what else { return false };
             matches!(http.step, Step::Request { .. }) && http.ends.client.is_some()
