@@ -13,12 +13,14 @@ use std::ops::Range;
 
 use halfopen_core::time::Instant;
 
+pub use self::annotate::{AnnotateError, Remarks, annotate};
 use self::buffer::Buffer;
 use self::classic::Classic;
 pub use self::error::{Cut, Error, Fault};
 pub use self::link::Link;
 use self::ng::Ng;
 
+mod annotate;
 mod buffer;
 mod classic;
 mod error;

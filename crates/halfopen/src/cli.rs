@@ -72,6 +72,11 @@ pub(crate) struct Diagnose {
     /// Write the report to FILE as well, as one page with pictures that needs no network.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Write the capture to FILE as well, as pcapng with the verdict in comments on its frames.
+    ///
+    /// Wireshark shows them in place, and ends of connections by name. There must be one capture.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) annotate: Option<PathBuf>,
     /// Replace files that are there already.
     #[arg(long)]
     pub(crate) force: bool,

@@ -64,6 +64,10 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     let captures = input::in_order_of_time(captures);
     let again = Again::new(&captures);
     let page = new_file(order.html.as_deref(), &again, order)?;
+    let copy = new_file(order.annotate.as_deref(), &again, order)?;
+    if copy.is_some() {
+        again.only()?;
+    }
     for (capture, input) in captures {
         if interrupt.asked() {
             summaries[capture].stopped = true;
@@ -93,6 +97,9 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     if let Some(page) = page {
         let (pictures, unseen) = again.look(&report, &points, &interrupt);
         save(page, report::html(&report, &pictures, unseen.as_deref()).as_bytes())?;
+    }
+    if let Some(copy) = copy {
+        again.annotate(copy, &report, &summaries)?;
     }
     if !order.quiet {
         output::print(&match order.format() {

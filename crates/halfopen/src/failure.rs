@@ -66,6 +66,8 @@ pub(crate) enum Failure {
     Sweep { scenario: String, error: sweep::Error },
     #[error("`{}` can be read only once", .0.display())]
     ReadOnce(PathBuf),
+    #[error("`--annotate` copies one capture, and there are {0}")]
+    NotOneCapture(usize),
     #[error("`{}` is one of the captures", .0.display())]
     OwnInput(PathBuf),
     #[error("`{}` is there already", .0.display())]
@@ -117,6 +119,7 @@ impl Failure {
             }
             Self::NoHunt(_) => "the one that ships is `incident`; a file is named with its ending",
             Self::ReadOnce(_) => "write the capture to a file first",
+            Self::NotOneCapture(_) => "join them with mergecap (of Wireshark), or name one of them",
             Self::OwnInput(_) => "choose another name: captures are evidence",
             Self::Exists(_) => "no file is overwritten: choose another name",
             Self::Permission(_) => {

@@ -21,6 +21,7 @@ pub(super) struct Classic {
     /// Whether the two lengths of a record may stand in either order.
     lengths_swapped: bool,
     link: Link,
+    snap_len: u32,
 }
 
 impl Classic {
@@ -39,9 +40,24 @@ impl Classic {
         // The upper half holds the length of a frame check sequence, which IP does not need.
         let [.., high, low] = order.u32(header, 20).to_be_bytes();
         let link = Link(u16::from_be_bytes([high, low]));
+        let snap_len = order.u32(header, 16);
         buffer.take(FILE_HEADER);
         // libpcap's sf-pcap.c: writers before version 2.4 disagreed on the order.
-        Ok(Self { order, unit, record_header, lengths_swapped: minor < 4, link })
+        Ok(Self { order, unit, record_header, lengths_swapped: minor < 4, link, snap_len })
+    }
+
+    pub(super) const fn link(&self) -> Link {
+        self.link
+    }
+
+    /// Returns the most bytes that are kept of a frame, as the header says.
+    pub(super) const fn snap_len(&self) -> u32 {
+        self.snap_len
+    }
+
+    /// Tells whether times are in nanoseconds; else they are in microseconds.
+    pub(super) const fn counts_nanos(&self) -> bool {
+        self.unit == 1
     }
 
     /// Finds the next frame, counts it and takes it from the buffer.

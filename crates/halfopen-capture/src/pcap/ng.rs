@@ -10,6 +10,9 @@ use super::{ByteOrder, FRAME_MAX, Frame, Located};
 
 mod interface;
 
+/// What a section's byte order is read from.
+pub(super) const BYTE_ORDER: u32 = 0x1a2b_3c4d;
+
 pub(super) const SECTION: u32 = 0x0a0d_0d0a;
 pub(super) const INTERFACE: u32 = 1;
 pub(super) const PACKET: u32 = 2;
@@ -317,8 +320,13 @@ impl Block {
     }
 }
 
+/// Tells whether Wireshark numbers blocks of this type as frames.
+pub(super) const fn is_numbered(kind: u32) -> bool {
+    matches!(kind, PACKET | SIMPLE_PACKET | ENHANCED_PACKET | JOURNAL | CUSTOM | CUSTOM_UNCOPIED)
+}
+
 /// Reads the byte order of a section from the first twelve bytes of its header.
-fn section_order(header: &[u8]) -> Result<ByteOrder, Fault> {
+pub(super) fn section_order(header: &[u8]) -> Result<ByteOrder, Fault> {
     match [header[8], header[9], header[10], header[11]] {
         [0x1a, 0x2b, 0x3c, 0x4d] => Ok(ByteOrder::Big),
         [0x4d, 0x3c, 0x2b, 0x1a] => Ok(ByteOrder::Little),

@@ -1,15 +1,18 @@
 //! Captures that were judged, read once more for what a report shows of them.
 
 use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use halfopen_capture::pcap::{self, AnnotateError};
 use halfopen_capture::scene::Scene;
-use halfopen_capture::{Points, pcap};
+use halfopen_capture::{Points, Summary};
 
 use super::input;
 use super::interrupt::Interrupt;
 use crate::failure::Failure;
-use crate::report::{Pictures, Report};
+use crate::new_file::NewFile;
+use crate::report::{Pictures, Report, remarks};
 
 /// The captures, in the order in which they were judged, by their places on the command line.
 #[derive(Debug)]
@@ -47,6 +50,40 @@ impl Again {
                 (pictures, None)
             }
             Err(why) => (pictures, Some(why.to_string())),
+        }
+    }
+
+    /// Returns the one capture that can be copied; if there are several, frames of one file would
+    /// not have the numbers by which the report names them.
+    pub(super) fn only(&self) -> Result<(usize, &Path), Failure> {
+        match self.captures.as_slice() {
+            [(_, path)] if !path.is_file() => Err(Failure::ReadOnce(path.clone())),
+            [(place, path)] => Ok((*place, path)),
+            several => Err(Failure::NotOneCapture(several.len())),
+        }
+    }
+
+    /// Copies the capture with the verdict on its frames.
+    pub(super) fn annotate(
+        &self,
+        mut copy: NewFile,
+        report: &Report,
+        summaries: &[Summary],
+    ) -> Result<(), Failure> {
+        let (place, path) = self.only()?;
+        let summary = &summaries[place];
+        let cut_short = summary.broken.is_some() || summary.stopped;
+        let until = cut_short.then_some(summary.frames);
+        let mut out = BufWriter::new(&mut copy);
+        let written = pcap::annotate(input::file(path)?, &mut out, &remarks(report, place), until)
+            .and_then(|_| Ok(out.flush()?));
+        drop(out);
+        match written {
+            Ok(()) => copy.finish(),
+            Err(AnnotateError::Write(error)) => Err(copy.failed(error)),
+            Err(AnnotateError::Read(error)) => {
+                Err(Failure::Capture { input: path.display().to_string(), error })
+            }
         }
     }
 
