@@ -7,7 +7,7 @@ use core::fmt::Write as _;
 use halfopen_core::cause::Cause;
 
 use super::untrusted::visible;
-use super::{Evidence, Path, Report, advice};
+use super::{Evidence, Line, Path, Report, Suspect, advice};
 
 /// Healthy servers beyond this many are counted and not told one by one.
 const HEALTHY_TOLD_MAX: usize = 5;
@@ -19,7 +19,7 @@ pub(crate) fn markdown(report: &Report) -> String {
     let (healthy, troubled): (Vec<&Path>, Vec<&Path>) =
         report.paths.iter().partition(|path| path.cause == Cause::None);
     for path in troubled {
-        trouble(&mut text, path, several);
+        trouble(&mut text, path, report);
     }
     for path in healthy.iter().take(HEALTHY_TOLD_MAX) {
         let (headline, counts) = (advice::headline(path), advice::well(path));
@@ -50,7 +50,8 @@ pub(crate) fn markdown(report: &Report) -> String {
 }
 
 /// A path with which something is wrong.
-fn trouble(text: &mut String, path: &Path, several: bool) {
+fn trouble(text: &mut String, path: &Path, report: &Report) {
+    let several = report.captures.len() > 1;
     let _ = writeln!(text, "### {}\n", escaped(&advice::headline(path)));
     let mechanism = path.mechanism.map_or(String::new(), |how| format!(" ({how})"));
     let because = escaped(&path.because);
@@ -76,7 +77,30 @@ fn trouble(text: &mut String, path: &Path, several: bool) {
         let number = if several { format!("{capture}:") } else { String::new() };
         let _ = writeln!(text, "| {number}{frame} | {at} | {} |", escaped(fact));
     }
+    lines(text, &path.lines, report);
+    suspects(text, &path.suspects);
     text.push('\n');
+}
+
+/// What logs say.
+fn lines(text: &mut String, lines: &[Line], report: &Report) {
+    if !lines.is_empty() {
+        text.push_str("\n| line | time (UTC) | what it says |\n|---|---|---|\n");
+    }
+    for Line { log, number, at, fact } in lines {
+        let file = report.logs.get(*log).map_or("", |log| log.file.as_str());
+        let _ = writeln!(text, "| {}:{number} | {at} | {} |", escaped(file), escaped(fact));
+    }
+}
+
+/// Who could have done it.
+fn suspects(text: &mut String, suspects: &[Suspect]) {
+    if !suspects.is_empty() {
+        text.push_str("\n| suspect | standing | why |\n|---|---|---|\n");
+    }
+    for Suspect { who, standing, why, .. } in suspects {
+        let _ = writeln!(text, "| {who} | {standing} | {} |", escaped(why));
+    }
 }
 
 /// Escapes text so that it stays text, in a cell of a table, too.
