@@ -139,9 +139,14 @@ fn read_logs(
     let mut logs = Logs::new();
     for input in inputs {
         let (form, path) = (input.form, input.name());
+        let written = input.last_written();
         let mut bytes = input.bytes(reading)?;
         let source: &mut dyn Read = &mut bytes;
         let lines = Lines::new(source).map_err(|error| Failure::open(path.as_ref(), error))?;
+        let lines = match written {
+            Some(at) => lines.written(at),
+            None => lines,
+        };
         match &patterns {
             Some(patterns) if form.name == program::LOG.name => logs.read_by(patterns, lines),
             Some(_) | None => logs.read(form, lines),

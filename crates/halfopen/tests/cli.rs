@@ -285,3 +285,13 @@ fn a_client_that_is_not_known_is_named_with_those_that_are() {
     let (_folder, odd) = file("odd.toml", b"title = 4\n");
     assert_fails(&["diagnose", "--client", &odd, INCIDENT], &["odd.toml"]);
 }
+
+#[test]
+fn a_table_of_sockets_without_a_time_is_as_old_as_its_file() {
+    let table = "State Recv-Q Send-Q Local Address:Port Peer Address:Port Process\n\
+                 ESTAB 0      0          10.78.2.1:37930    10.78.3.2:80\n";
+    let (_folder, path) = file("sockets.txt", table.as_bytes());
+    let report = json(&["diagnose", "--json", &path]);
+    let first = report["logs"][0]["first"].as_str().expect("it is dated");
+    assert!(first > "2026-01-01", "{first}");
+}

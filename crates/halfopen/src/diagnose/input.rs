@@ -4,9 +4,10 @@ mod ahead;
 mod folder;
 mod progress;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use halfopen_capture::{Source, pcap};
 use halfopen_core::time::Instant;
@@ -178,6 +179,13 @@ impl Log {
     /// Returns its name in reports: as the user gave it.
     pub(crate) fn name(&self) -> String {
         self.path.display().to_string()
+    }
+
+    /// Returns when the file was last written, for forms that do not say when they speak of.
+    pub(crate) fn last_written(&self) -> Option<Instant> {
+        let metadata = self.path.metadata().ok().filter(Metadata::is_file)?;
+        let since = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(Instant::EPOCH + since)
     }
 
     /// Opens it, unless it is open.

@@ -2,11 +2,19 @@
 
 use halfopen_core::cause::{Cause, Culprit, Harm, Mechanism};
 
+use halfopen_diagnosis::Server;
+
 use super::Path;
 
 /// Says in one sentence what is wrong.
 pub(super) fn headline(path: &Path) -> String {
-    let server = &path.server;
+    let known = path.server != Server::Unknown.to_string();
+    let sentence = wrong(path, if known { &path.server } else { "the server" });
+    let mut letters = sentence.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn wrong(path: &Path, server: &str) -> String {
     match path.cause {
         Cause::None => format!("Nothing is wrong with {server}."),
         Cause::IdleExpiry if path.culprit != Culprit::Hop => {
@@ -22,6 +30,9 @@ pub(super) fn headline(path: &Path) -> String {
                 }
             };
             format!("A box on the path to {server} {then}.")
+        }
+        Cause::IdleExpiryInFlight if path.culprit != Culprit::Hop => {
+            format!("Connections to {server} die while a request waits for its response.")
         }
         Cause::IdleExpiryInFlight => format!(
             "A box on the path to {server} forgets connections while a request waits for its \
@@ -58,7 +69,7 @@ pub(super) fn headline(path: &Path) -> String {
             format!("The client gave up before {server} answered.")
         }
         Cause::Inconclusive => {
-            format!("Requests to {server} were lost, and this capture does not show why.")
+            format!("Requests to {server} were lost, and what was seen does not show why.")
         }
     }
 }
@@ -73,7 +84,7 @@ pub(super) fn harm(path: &Path) -> String {
     let repeated =
         || format!("{masked} of {requests} requests were lost and repeated by the client{twice}");
     match path.harm {
-        Harm::Failed if path.requests == 0 => {
+        Harm::Failed if path.requests == 0 || is_about_opening(path.cause) => {
             format!("{failures} of {connections} connections could not be opened")
         }
         Harm::Failed if path.masked > 0 => {
@@ -84,6 +95,11 @@ pub(super) fn harm(path: &Path) -> String {
         Harm::Latent => format!("none of {requests} requests was hit, this time"),
         Harm::None => format!("none of {requests} requests was hit"),
     }
+}
+
+/// Tells whether what failed is the opening of connections, not a request on one.
+const fn is_about_opening(cause: Cause) -> bool {
+    matches!(cause, Cause::Refused | Cause::Unreachable | Cause::PortExhaustion)
 }
 
 /// Says where the path's limit lies; `None` if no pause says anything about it.
