@@ -6,6 +6,7 @@ use core::fmt::Write as _;
 
 use halfopen_core::cause::Cause;
 
+use super::remedy::{Advice, Step, Warning};
 use super::untrusted::visible;
 use super::{Evidence, Line, Path, Report, Suspect, advice};
 
@@ -79,6 +80,9 @@ fn trouble(text: &mut String, path: &Path, report: &Report) {
     }
     lines(text, &path.lines, report);
     suspects(text, &path.suspects);
+    if let Some(advice) = &path.advice {
+        remedy(text, advice);
+    }
     text.push('\n');
 }
 
@@ -100,6 +104,37 @@ fn suspects(text: &mut String, suspects: &[Suspect]) {
     }
     for Suspect { who, standing, why, .. } in suspects {
         let _ = writeln!(text, "| {who} | {standing} | {} |", escaped(why));
+    }
+}
+
+/// What to change, and what not.
+fn remedy(text: &mut String, advice: &Advice) {
+    let client = advice.client.as_ref().map_or(String::new(), |client| {
+        let version = client.version.as_ref().map_or(String::new(), |it| format!(" ({it})"));
+        format!(" in {}{version}", client.title)
+    });
+    let _ = writeln!(text, "\n**What to do{}**\n", escaped(&client));
+    for (index, Step { what, setting, snippet, note, source }) in advice.steps.iter().enumerate() {
+        let _ = write!(text, "- {}", escaped(what));
+        if let Some(basis) = advice.basis.as_ref().filter(|_| index == 0) {
+            let _ = write!(text, " ({})", escaped(basis));
+        }
+        if let Some(setting) = setting {
+            let _ = write!(text, ": {}", code(setting));
+        }
+        for more in [note, source].into_iter().flatten() {
+            let _ = write!(text, "; {}", escaped(more));
+        }
+        text.push('\n');
+        if let Some(snippet) = snippet {
+            let lines: Vec<String> =
+                snippet.lines().map(|line| format!("  {}", visible(line))).collect();
+            let _ = writeln!(text, "  ```\n{}\n  ```", lines.join("\n"));
+        }
+    }
+    text.push_str("\n**What does not help here**\n\n");
+    for Warning { what, why, .. } in &advice.warnings {
+        let _ = writeln!(text, "- {}: {}", escaped(what), escaped(why));
     }
 }
 
