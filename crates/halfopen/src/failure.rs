@@ -39,8 +39,10 @@ pub(crate) enum Failure {
     Link { input: String, frames: u64, link: pcap::Link },
     #[error("cannot write the report: {0}")]
     Write(io::Error),
+    #[cfg(feature = "parquet")]
     #[error("no source shows a client's address to call the evidence by")]
     NoHost,
+    #[cfg(feature = "parquet")]
     #[error("`{}` is no evidence, and other files are", .0.display())]
     NoEvidence(PathBuf),
     #[cfg(feature = "parquet")]
@@ -139,7 +141,9 @@ impl Failure {
             Self::Link { .. } => {
                 "capture on an interface with IP packets, such as `tcpdump -i any`"
             }
+            #[cfg(feature = "parquet")]
             Self::NoHost => "say whose evidence it is: --host NAME",
+            #[cfg(feature = "parquet")]
             Self::NoEvidence(_) => {
                 "diagnose captures and logs first, with --evidence FILE; then what that wrote"
             }
