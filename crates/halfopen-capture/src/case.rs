@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use halfopen_core::cause::{Culprit, Finding, Harm, Mechanism};
+use halfopen_core::cause::{Culprit, Finding, Harm};
 use halfopen_core::flow::FlowKey;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_core::verdict::{Evidence, Verdict};
@@ -261,25 +261,7 @@ impl Case<'_> {
         idle: Option<Duration>,
         mut evidence: Vec<Evidence>,
     ) -> Verdict {
-        let mechanism = match finding {
-            Finding::ResetOnReuse | Finding::LateClose => Some(Mechanism::ResetOnReuse),
-            Finding::SilentDrop => Some(Mechanism::SilentDrop),
-            Finding::ResetAtExpiry => Some(Mechanism::ResetAtExpiry),
-            Finding::FinAtExpiry => Some(Mechanism::FinAtExpiry),
-            Finding::Healthy
-            | Finding::ForgottenInFlight
-            | Finding::CloseRace
-            | Finding::UsedAfterClose
-            | Finding::LostState
-            | Finding::LargeLost
-            | Finding::PeerAbort
-            | Finding::PeerClose
-            | Finding::LeftHalfClosed
-            | Finding::ClientGaveUp
-            | Finding::Refused
-            | Finding::Unreachable
-            | Finding::Inconclusive => None,
-        };
+        let mechanism = finding.mechanism();
         if let Some(request) = self.lost_request().filter(|_| self.timeline.repeated) {
             let fact = "this request goes out again on another connection within a second";
             evidence.push(evidence_at(request.first, fact));

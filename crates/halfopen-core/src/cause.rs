@@ -160,6 +160,33 @@ words! {
     }
 }
 
+impl Finding {
+    /// Returns how the flow showed that a box had forgotten it; `None` if no box had, or if a
+    /// request was waiting, which shows in several ways.
+    #[must_use]
+    pub const fn mechanism(self) -> Option<Mechanism> {
+        match self {
+            Self::ResetOnReuse | Self::LateClose => Some(Mechanism::ResetOnReuse),
+            Self::SilentDrop => Some(Mechanism::SilentDrop),
+            Self::ResetAtExpiry => Some(Mechanism::ResetAtExpiry),
+            Self::FinAtExpiry => Some(Mechanism::FinAtExpiry),
+            Self::Healthy
+            | Self::ForgottenInFlight
+            | Self::CloseRace
+            | Self::UsedAfterClose
+            | Self::LostState
+            | Self::LargeLost
+            | Self::PeerAbort
+            | Self::PeerClose
+            | Self::LeftHalfClosed
+            | Self::ClientGaveUp
+            | Self::Refused
+            | Self::Unreachable
+            | Self::Inconclusive => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

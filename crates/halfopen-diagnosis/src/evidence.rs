@@ -139,7 +139,7 @@ impl Learned {
             let (Some(idle), true) = (flow.idle, is_death(flow.finding)) else { continue };
             if idle >= died {
                 let at = flow.evidence.last().map_or(at, |seen| seen.at);
-                let kind = Kind::Died(mechanism(flow.finding).or(path.mechanism), flow.harm);
+                let kind = Kind::Died(flow.finding.mechanism().or(path.mechanism), flow.harm);
                 self.add_pause(place, at, kind, idle);
                 deaths += 1;
             }
@@ -238,31 +238,8 @@ fn is_to(flow: &Flow, server: &Server) -> bool {
 }
 
 fn is_death(finding: Finding) -> bool {
-    mechanism(finding).is_some() || finding == Finding::ForgottenInFlight
-}
-
-/// Returns how a flow that a box had forgotten showed it.
-fn mechanism(finding: Finding) -> Option<Mechanism> {
-    match finding {
-        Finding::ResetOnReuse => Some(Mechanism::ResetOnReuse),
-        Finding::SilentDrop => Some(Mechanism::SilentDrop),
-        Finding::ResetAtExpiry => Some(Mechanism::ResetAtExpiry),
-        Finding::FinAtExpiry => Some(Mechanism::FinAtExpiry),
-        Finding::Healthy
-        | Finding::ForgottenInFlight
-        | Finding::LateClose
-        | Finding::CloseRace
-        | Finding::UsedAfterClose
-        | Finding::LostState
-        | Finding::LargeLost
-        | Finding::PeerAbort
-        | Finding::PeerClose
-        | Finding::LeftHalfClosed
-        | Finding::ClientGaveUp
-        | Finding::Refused
-        | Finding::Unreachable
-        | Finding::Inconclusive => None,
-    }
+    let closed_late = finding == Finding::LateClose;
+    finding == Finding::ForgottenInFlight || !closed_late && finding.mechanism().is_some()
 }
 
 #[cfg(test)]

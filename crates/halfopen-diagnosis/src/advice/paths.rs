@@ -89,14 +89,11 @@ fn deaths(path: &Path, flows: &[Flow]) -> Vec<(Way, Duration)> {
 }
 
 /// Returns how a flow was forgotten; `None` if it was not, by a timer.
-#[expect(clippy::wildcard_enum_match_arm, reason = "no other finding speaks of a timer")]
-const fn way(finding: Finding) -> Option<Way> {
-    Some(match finding {
-        Finding::ResetOnReuse => Some(Mechanism::ResetOnReuse),
-        Finding::SilentDrop => Some(Mechanism::SilentDrop),
-        Finding::ResetAtExpiry => Some(Mechanism::ResetAtExpiry),
-        Finding::FinAtExpiry => Some(Mechanism::FinAtExpiry),
-        Finding::ForgottenInFlight => None,
-        _ => return None,
-    })
+fn way(finding: Finding) -> Option<Way> {
+    if finding == Finding::ForgottenInFlight {
+        return Some(None);
+    }
+    // The pause of a late close is that of the closing, and meets no limit.
+    let timed = finding != Finding::LateClose;
+    finding.mechanism().filter(|_| timed).map(Some)
 }
