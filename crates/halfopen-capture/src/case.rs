@@ -4,6 +4,7 @@ use core::fmt::Write as _;
 
 use halfopen_core::cause::{Culprit, Finding, Harm};
 use halfopen_core::flow::FlowKey;
+pub(crate) use halfopen_core::time::brief;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_core::verdict::{Evidence, Verdict};
 use halfopen_core::wire::tcp::Flags;
@@ -331,20 +332,6 @@ pub(crate) const fn what(carries: Carries) -> &'static str {
         Carries::Fin => "a FIN",
         Carries::Probe => "a keepalive probe",
         Carries::Nothing => "a bare acknowledgment",
-    }
-}
-
-/// Returns a duration as a person would say it: `0.08 ms`, `42 ms`, `9.5 s`, `350 s`.
-pub(crate) fn brief(duration: Duration) -> String {
-    let secs = duration.as_secs_f64();
-    if secs >= 100.0 {
-        format!("{secs:.0} s")
-    } else if secs >= 1.0 {
-        format!("{secs:.1} s")
-    } else if secs >= 0.01 {
-        format!("{:.0} ms", secs * 1e3)
-    } else {
-        format!("{:.2} ms", secs * 1e3)
     }
 }
 

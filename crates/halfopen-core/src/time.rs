@@ -52,3 +52,18 @@ impl fmt::Debug for Instant {
         write!(f, "{}.{:09}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
     }
 }
+
+/// Returns a duration as a person would say it: `0.08 ms`, `42 ms`, `9.5 s`, `350 s`.
+#[must_use]
+pub fn brief(duration: Duration) -> String {
+    let secs = duration.as_secs_f64();
+    if secs >= 100.0 {
+        format!("{secs:.0} s")
+    } else if secs >= 1.0 {
+        format!("{secs:.1} s")
+    } else if secs >= 0.01 {
+        format!("{:.0} ms", secs * 1e3)
+    } else {
+        format!("{:.2} ms", secs * 1e3)
+    }
+}

@@ -5,6 +5,7 @@ pub(crate) mod presence;
 
 use std::collections::BTreeMap;
 
+pub(crate) use halfopen_core::time::brief;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_logs::record::How;
 
@@ -282,16 +283,4 @@ const fn ends_connection(how: How) -> bool {
 /// Returns what a line of a log shows.
 pub(crate) fn line_seen(log: usize, line: u64, at: Instant, fact: &str) -> Seen {
     Seen { at, place: crate::suspect::Place::Line { log, line }, fact: fact.to_owned() }
-}
-
-/// Returns a duration as a person would say it: `0.08 ms`, `42 ms`, `9.5 s`, `350 s`.
-pub(crate) fn brief(duration: Duration) -> String {
-    let secs = duration.as_secs_f64();
-    if secs >= 100.0 {
-        format!("{secs:.0} s")
-    } else if secs >= 1.0 {
-        format!("{secs:.1} s")
-    } else {
-        format!("{:.0} ms", secs * 1e3)
-    }
 }

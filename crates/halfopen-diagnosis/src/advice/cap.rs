@@ -1,7 +1,7 @@
 //! How long a connection may be idle: a margin below the smallest timer.
 
 use halfopen_core::cause::Cause;
-use halfopen_core::time::Duration;
+use halfopen_core::time::{Duration, brief};
 
 use super::Situation;
 use crate::matching::{Limit, Shows};
@@ -35,7 +35,7 @@ pub(super) fn cap(situation: &Situation<'_>) -> Option<Cap> {
 /// counts even if it is small.
 fn of(limit: &Limit) -> Option<Cap> {
     if limit.shows == Shows::FarEndCloses {
-        let basis = format!("the far end closes what is idle for {}", said(limit.met));
+        let basis = format!("the far end closes what is idle for {}", brief(limit.met));
         return Some(Cap { value: below(limit.met), basis });
     }
     let telling = |survived: &Duration| *survived >= TELLING;
@@ -45,14 +45,14 @@ fn of(limit: &Limit) -> Option<Cap> {
             let basis = format!(
                 "{} is the smallest timer that fits ({}); what was seen only says that the limit \
                  is at most {}",
-                said(fit.timer),
+                brief(fit.timer),
                 fit.title,
-                said(limit.met)
+                brief(limit.met)
             );
             Some(Cap { value: below(fit.timer), basis })
         }
         (Some(survived), _, _) | (None, None, Some(survived)) => {
-            let basis = format!("a pause of {} was survived", said(survived));
+            let basis = format!("a pause of {} was survived", brief(survived));
             Some(Cap { value: below(survived), basis })
         }
         (None, None, None) => None,
@@ -63,10 +63,4 @@ fn below(timer: Duration) -> Duration {
     let value = timer.mul_f64(MARGIN);
     let whole = Duration::from_secs(value.as_secs());
     if whole.is_zero() { value } else { whole }
-}
-
-/// Returns a duration in words: `346 s`, `5.0 s`.
-fn said(duration: Duration) -> String {
-    let secs = duration.as_secs_f64();
-    if secs < 10.0 { format!("{secs:.1} s") } else { format!("{secs:.0} s") }
 }
