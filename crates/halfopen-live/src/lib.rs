@@ -2,9 +2,12 @@
 //!
 //! [`connect`] gives the pool connections whose silence is counted by the kernel. A `sensor` judges
 //! the connections of an interface for as long as they come (Linux only): a `sniffer` shows it the
-//! frames that a `filter` lets through, `metrics` and [`exporter`] tell others what it knows. What
+//! frames that a `filter` lets through, `metrics` and [`exporter`] tell others what it knows. A
+//! `carry::Carrier` drives the hops of a path with real packets, between two `tun` interfaces. What
 //! only unsafe code can ask stands in one private module, `sys`.
 
+#[cfg(target_os = "linux")]
+pub mod carry;
 pub mod connect;
 pub mod exporter;
 #[cfg(target_os = "linux")]
@@ -20,6 +23,8 @@ pub mod sensor;
 #[cfg(target_os = "linux")]
 pub mod sniffer;
 pub mod sockets;
+#[cfg(target_os = "linux")]
+pub mod tun;
 
 #[cfg(target_os = "linux")]
 mod sys;

@@ -6,6 +6,7 @@ pub(crate) mod inject;
 pub(crate) mod packet;
 pub(crate) mod privileges;
 pub(crate) mod ring;
+pub(crate) mod tun;
 
 use core::mem::{MaybeUninit, size_of};
 use core::time::Duration;
