@@ -3,8 +3,9 @@
 //! [`connect`] gives the pool connections whose silence is counted by the kernel. A `sensor` judges
 //! the connections of an interface for as long as they come (Linux only): a `sniffer` shows it the
 //! frames that a `filter` lets through, `metrics` and [`exporter`] tell others what it knows. A
-//! `carry::Carrier` drives the hops of a path with real packets, between two `tun` interfaces. What
-//! only unsafe code can ask stands in one private module, `sys`.
+//! `carry::Carrier` drives the hops of a path with real packets, between two `tun` interfaces; a
+//! `namespace` is a network of its own for such packets, where they meet nobody else's. What only
+//! unsafe code can ask stands in one private module, `sys`.
 
 #[cfg(target_os = "linux")]
 pub mod carry;
@@ -16,6 +17,8 @@ pub mod filter;
 pub mod injector;
 #[cfg(target_os = "linux")]
 pub mod metrics;
+#[cfg(target_os = "linux")]
+pub mod namespace;
 #[cfg(target_os = "linux")]
 pub mod privileges;
 #[cfg(target_os = "linux")]
