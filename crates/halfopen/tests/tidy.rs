@@ -407,10 +407,13 @@ fn times_of(client: &str) -> BTreeSet<u64> {
 fn dependencies(manifest: &str) -> Vec<String> {
     let manifest: toml::Table = manifest.parse().expect("a manifest");
     let workspace = manifest.get("workspace").and_then(toml::Value::as_table);
+    let targets = manifest.get("target").and_then(toml::Value::as_table);
+    let targets = targets.into_iter().flatten().filter_map(|(_, target)| target.as_table());
+    let tables: Vec<_> =
+        [Some(&manifest), workspace].into_iter().flatten().chain(targets).collect();
     ["dependencies", "dev-dependencies", "build-dependencies"]
         .into_iter()
-        .flat_map(|kind| [manifest.get(kind), workspace.and_then(|table| table.get(kind))])
-        .flatten()
+        .flat_map(|kind| tables.iter().filter_map(move |table| table.get(kind)))
         .filter_map(toml::Value::as_table)
         .flat_map(|table| table.keys().cloned().collect::<Vec<_>>())
         .collect()
