@@ -11,5 +11,5 @@ pub mod tcp;
 pub mod udp;
 mod view;
 
-pub use packet::Packet;
+pub use packet::{Offload, Packet, Segments};
 pub use view::{Fragment, Malformed, View};

@@ -75,7 +75,13 @@ impl Change {
     /// Returns a checksum corrected for the change.
     #[inline]
     pub(super) fn apply(self, checksum: u16) -> u16 {
-        !fold(u64::from(!checksum) + self.0)
+        !self.apply_to_sum(!checksum)
+    }
+
+    /// Returns a sum, of which a checksum is the complement, corrected for the change.
+    #[inline]
+    pub(super) fn apply_to_sum(self, sum: u16) -> u16 {
+        fold(u64::from(sum) + self.0)
     }
 }
 

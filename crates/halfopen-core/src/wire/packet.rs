@@ -6,12 +6,19 @@ use std::net::{IpAddr, SocketAddr};
 use crate::wire::checksum::{self, Change};
 use crate::wire::view::{ICMP, ICMP_V6, Layout, Malformed, TCP, UDP, View};
 
+mod offload;
+
+pub use offload::{Offload, Segments};
+
 /// One whole IP packet. Its headers were checked when it was made; its checksums hold as far as
 /// they held then, since every rewrite updates them (RFC 1624).
+///
+/// It may stand for several packets, see [`Offload`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Packet {
     bytes: Vec<u8>,
     layout: Layout,
+    offload: Offload,
 }
 
 /// Which end of a packet is meant.
@@ -29,7 +36,7 @@ impl Packet {
             return Err(Malformed::Truncated);
         }
         bytes.truncate(layout.end as usize);
-        Ok(Self { bytes, layout })
+        Ok(Self { bytes, layout, offload: Offload::Nothing })
     }
 
     /// Sends the packet's source somewhere else: the address, and the port if it has ports.
@@ -100,7 +107,8 @@ impl Packet {
         self.bytes
     }
 
-    /// Tells whether the IPv4 header's and the transport's checksum hold. A UDP checksum of zero
+    /// Tells whether the IPv4 header's and the transport's checksum hold, as far as they are
+    /// computed. A UDP checksum of zero
     /// over IPv4 says that there is none (RFC 768). Fragments have no checksum of their own.
     #[must_use]
     pub fn checksums_hold(&self) -> bool {
@@ -110,6 +118,9 @@ impl Packet {
             return false;
         }
         let Some(at) = self.transport_checksum_at() else { return true };
+        if self.offload != Offload::Nothing {
+            return self.pending_sum_holds(at);
+        }
         if self.is_unchecked_udp(at) || view.fragment().is_some() {
             return true;
         }
@@ -124,10 +135,15 @@ impl Packet {
     #[inline]
     fn set_end(&mut self, end: End, to: SocketAddr) {
         let sum_at = self.transport_checksum_at();
-        let change = self.set_address(end, to.ip()).and(self.set_port(end, to.port()));
+        let address = self.set_address(end, to.ip());
+        let port = self.set_port(end, to.port());
         // ICMP for IPv4 has no pseudo-header (RFC 792), for IPv6 it has (RFC 4443 section 2.3).
-        if let Some(sum_at) = sum_at.filter(|_| self.layout.protocol != ICMP) {
-            self.correct_transport_sum(change, sum_at);
+        let Some(sum_at) = sum_at.filter(|_| self.layout.protocol != ICMP) else { return };
+        match self.offload {
+            Offload::Nothing => self.correct_transport_sum(address.and(port), sum_at),
+            Offload::Checksum | Offload::Segmentation(_) => {
+                self.correct_pending_sum(address, sum_at);
+            }
         }
     }
 
@@ -163,7 +179,8 @@ impl Packet {
         let Some(mut quoted) = self
             .view()
             .quoted()
-            .map(|quoted| Self { bytes: quoted.bytes.to_vec(), layout: quoted.layout })
+            .map(|View { bytes, layout }| (bytes.to_vec(), layout))
+            .map(|(bytes, layout)| Self { bytes, layout, offload: Offload::Nothing })
         else {
             return;
         };
@@ -294,7 +311,7 @@ pub(super) fn assemble(
         fragment: None,
         end: u32::from(u16_from(bytes.len())),
     };
-    let mut packet = Packet { bytes, layout };
+    let mut packet = Packet { bytes, layout, offload: Offload::Nothing };
     if let Some(at) = packet.transport_checksum_at() {
         packet.bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
     }

@@ -13,7 +13,7 @@ pub(super) const UDP: u8 = 17;
 pub(super) const ICMP_V6: u8 = 58;
 
 const V4_HEADER: usize = 20;
-const V6_HEADER: usize = 40;
+pub(super) const V6_HEADER: usize = 40;
 /// What is not zero in a fragment: bit 13 says that more follow, the low 13 are the offset (RFC 791
 /// section 3.1).
 const FRAGMENTED: u16 = 0x3fff;
@@ -33,6 +33,8 @@ pub enum Malformed {
     Extensions,
     /// A checksum that does not hold.
     Checksum,
+    /// Something is to be done to it that is not done to its protocol.
+    Offload,
 }
 
 impl fmt::Display for Malformed {
@@ -43,6 +45,7 @@ impl fmt::Display for Malformed {
             Self::HeaderLength => write!(f, "a header length is out of bounds"),
             Self::Extensions => write!(f, "more than {EXTENSIONS_MAX} IPv6 extension headers"),
             Self::Checksum => write!(f, "a checksum does not hold"),
+            Self::Offload => write!(f, "no packet of its protocol is left to the network so"),
         }
     }
 }
