@@ -316,15 +316,17 @@ fn front(config: &BalancerConfig, address: SocketAddr, rng: &mut Rng) -> (Host, 
 impl Hop for Balancer {
     fn handle_packet(&mut self, now: Instant, side: Side, packet: Packet) {
         self.advance(now);
-        if packet.view().dst() != self.address.ip() {
-            self.report(now, EventKind::Discarded { side, why: Discard::Unroutable });
-            return;
+        for packet in packet.into_segments() {
+            if packet.view().dst() != self.address.ip() {
+                self.report(now, EventKind::Discarded { side, why: Discard::Unroutable });
+                continue;
+            }
+            match side {
+                Side::Inside => self.front.handle_packet(now, packet),
+                Side::Outside => self.back.handle_packet(now, packet),
+            }
+            self.settle(now);
         }
-        match side {
-            Side::Inside => self.front.handle_packet(now, packet),
-            Side::Outside => self.back.handle_packet(now, packet),
-        }
-        self.settle(now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {

@@ -39,7 +39,7 @@ use crate::idle::{OnExpiry, OnOrphan, Told, WhenFull};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
-use crate::wire::{Packet, View};
+use crate::wire::{Offload, Packet, View};
 use filter::Filter;
 use mapping::{Ends, Mapping, Phase};
 use ports::Ports;
@@ -120,15 +120,35 @@ impl Gateway {
         self.now = now;
     }
 
+    /// Meets a packet, which passes as it is only if all that it stands for would pass alike.
     fn route(&mut self, side: Side, packet: Packet) {
         let fate = self.decide(side, &packet);
-        self.execute(fate, side, packet);
+        if packet.offload() == Offload::Nothing || self.passes_whole(&fate, side, &packet) {
+            return self.execute(fate, side, packet);
+        }
+        for packet in packet.into_segments() {
+            self.advance(self.now);
+            let fate = self.decide(side, &packet);
+            self.execute(fate, side, packet);
+        }
+    }
+
+    /// Tells whether a packet that stands for several, or is not complete, only belongs to a
+    /// connection that is open.
+    #[inline]
+    fn passes_whole(&self, fate: &Fate, side: Side, packet: &Packet) -> bool {
+        let Fate::Follow(id) = *fate else { return false };
+        let mapping = &self.table[id];
+        packet.count() == 1
+            || matches!(mapping.phase, Phase::Established | Phase::HalfClosed)
+                && Segment::read(packet.view())
+                    .is_some_and(|segment| mapping.tcp.admits_throughout(side, &segment))
     }
 
     /// Decides what becomes of a packet, and changes nothing.
     fn decide(&self, side: Side, packet: &Packet) -> Fate {
         let view = packet.view();
-        if let Some(why) = self.obstacle(side, view) {
+        if let Some(why) = self.obstacle(side, packet) {
             return Fate::Discard(why);
         }
         if view.fragment().is_some_and(|fragment| fragment.offset > 0) {
@@ -154,7 +174,8 @@ impl Gateway {
 
     /// Returns why a packet cannot pass, whatever its flow.
     #[inline]
-    fn obstacle(&self, side: Side, view: View<'_>) -> Option<Discard> {
+    fn obstacle(&self, side: Side, packet: &Packet) -> Option<Discard> {
+        let view = packet.view();
         let rules = self.config.fragments;
         let rule = match view.protocol() {
             Protocol::Tcp => rules.tcp,
@@ -172,7 +193,7 @@ impl Gateway {
             Some(Discard::Unroutable)
         } else if view.ttl() <= 1 {
             Some(Discard::TtlExpired)
-        } else if self.config.mtu.is_some_and(|mtu| view.wire_len() > usize::from(mtu)) {
+        } else if self.config.mtu.is_some_and(|mtu| packet.longest() > usize::from(mtu)) {
             Some(Discard::TooBig)
         } else if rule == FragmentRule::Drop && view.fragment().is_some() {
             Some(Discard::Fragment)
@@ -450,7 +471,7 @@ impl Gateway {
         if side == Side::Outside && self.owns(packet.view().dst()) {
             return self.route(Side::Outside, packet);
         }
-        self.counters.left(side, packet.bytes().len());
+        self.counters.left(side, &packet);
         self.outputs.push_back(Output::Packet(side, packet));
     }
 
@@ -506,7 +527,7 @@ impl Gateway {
 impl Hop for Gateway {
     fn handle_packet(&mut self, now: Instant, side: Side, packet: Packet) {
         self.advance(now);
-        self.counters.came(side, packet.bytes().len());
+        self.counters.came(side, &packet);
         self.route(side, packet);
     }
 

@@ -38,6 +38,8 @@ impl Side {
 /// 3. After each `handle_*` the caller drains `poll_output`, then reads `poll_timeout`.
 /// 4. After `handle_timeout(now)` and draining, `poll_timeout()` is `None` or later than `now`.
 /// 5. Nothing else happens: no clock, no thread, no I/O.
+/// 6. A packet that stands for several ([`Packet::count`]) has the fates that they would have, one
+///    after the other. A hop that does not know that they pass together cuts it up.
 pub trait Hop: fmt::Debug + Send {
     /// Takes a packet that arrived on `side`.
     fn handle_packet(&mut self, now: Instant, side: Side, packet: Packet);

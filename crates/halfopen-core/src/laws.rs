@@ -9,6 +9,7 @@
 //! * *Progress*: what was due is done, asking changes nothing, and a drained hop stays drained.
 //! * *A flow is remembered once*: what is remembered was not, what is forgotten was.
 //! * *Packets stay whole*: their checksums hold on the way out.
+//! * *A packet that stands for several has their fates*: cutting it up before makes no difference.
 //!
 //! ```
 //! use halfopen_core::{laws, link::{Link, LinkConfig}};
@@ -82,7 +83,10 @@ pub fn check(seed: u64, make: &dyn Fn(Rng) -> Box<dyn Hop>) -> Result<(), Broken
     let fates = |trace: Trace| trace.into_iter().map(|(_, output)| output).collect::<Vec<_>>();
     driver.expect("a late driver gets the same fates", &fates(trace.clone()), &fates(late))?;
     driver.remembered_once(&trace)?;
-    driver.packets_stay_whole(&trace)
+    driver.packets_stay_whole(&trace)?;
+    let cut_up = driver.replay(&cut_up(history))?;
+    let law = "a packet that stands for several has their fates";
+    driver.expect(law, &by_channel(cut_up), &by_channel(trace))
 }
 
 struct Driver<'a> {
@@ -220,6 +224,39 @@ impl Driver<'_> {
     fn broken(&self, law: &'static str, seen: &dyn fmt::Debug) -> Broken {
         Broken { law, seed: self.seed, seen: format!("{seen:?}") }
     }
+}
+
+/// Returns a history in which every packet stands for itself alone.
+fn cut_up(history: Vec<(Instant, Happening)>) -> Vec<(Instant, Happening)> {
+    let mut cut_up = Vec::new();
+    for (at, happening) in history {
+        match happening {
+            Happening::Command(_) => cut_up.push((at, happening)),
+            Happening::Packet(side, packet) => {
+                let packets = packet.into_segments();
+                cut_up.extend(packets.map(|packet| (at, Happening::Packet(side, packet))));
+            }
+        }
+    }
+    cut_up
+}
+
+/// Returns what came out, cut up, and sorted by where: what different hops did at one time has no
+/// order.
+fn by_channel(trace: Trace) -> Vec<(Option<usize>, Instant, Output)> {
+    let mut outputs = Vec::new();
+    for (at, output) in trace {
+        match output {
+            Output::Event(event) => outputs.push((Some(event.hop), at, Output::Event(event))),
+            Output::Packet(side, packet) => {
+                let packets = packet.into_segments();
+                outputs.extend(packets.map(|packet| (None, at, Output::Packet(side, packet))));
+            }
+        }
+    }
+    outputs
+        .sort_by_key(|(hop, _, output)| (*hop, matches!(output, Output::Packet(Side::Outside, _))));
+    outputs
 }
 
 fn happen(hop: &mut dyn Hop, now: Instant, happening: Happening, trace: &mut Trace) {

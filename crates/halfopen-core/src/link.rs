@@ -2,7 +2,8 @@
 //!
 //! It delays, loses, duplicates and reorders packets, and passes only so many bits a second, each
 //! direction by itself. All chance is drawn when a packet enters, so that what happens to it does
-//! not depend on when the driver calls.
+//! not depend on when the driver calls. A packet that stands for several is cut up on the way in,
+//! unless they would all travel together.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU64;
@@ -102,6 +103,8 @@ struct Line {
     last_arrival: Instant,
     /// Packets under way. Of those that arrive together, the one that entered first comes first.
     under_way: BTreeMap<(Instant, u64), Packet>,
+    /// How many packets those stand for.
+    count: usize,
     entered: u64,
 }
 
@@ -123,6 +126,18 @@ impl Link {
         }
     }
 
+    fn enter(&mut self, now: Instant, side: Side, packet: Packet) {
+        let line = match side {
+            Side::Inside => &mut self.outward,
+            Side::Outside => &mut self.inward,
+        };
+        if let Err(why) = line.enter(now, packet) {
+            let kind = EventKind::Discarded { side, why };
+            self.outputs.push_back(Output::Event(Event { at: now, hop: 0, kind }));
+        }
+        self.advance(now);
+    }
+
     /// Lets arrive what is due by `now`; of both directions, what is due first.
     fn advance(&mut self, now: Instant) {
         assert!(self.now <= now, "time went back from {:?} to {now:?}", self.now);
@@ -135,6 +150,7 @@ impl Link {
                 (&mut self.inward, Side::Inside)
             };
             if let Some((_, packet)) = line.under_way.pop_first() {
+                line.count -= packet.count();
                 self.outputs.push_back(Output::Packet(side, packet));
             }
         }
@@ -149,17 +165,29 @@ impl Line {
             free_at: Instant::EPOCH,
             last_arrival: Instant::EPOCH,
             under_way: BTreeMap::new(),
+            count: 0,
             entered: 0,
         }
     }
 
+    /// Tells whether all that a packet stands for enters and leaves together, whatever chance
+    /// does.
+    fn passes_whole(&self, packet: &Packet) -> bool {
+        let LinkConfig { jitter, reordering, loss, duplication, bandwidth, .. } = self.config;
+        let nothing_is_left_to_chance =
+            jitter.is_zero() && [reordering, loss, duplication].iter().all(|&chance| chance <= 0.0);
+        nothing_is_left_to_chance
+            && bandwidth.is_none()
+            && self.config.mtu.is_none_or(|mtu| packet.longest() <= usize::from(mtu))
+            && self.count + packet.count() <= self.config.packets_max
+    }
+
     /// Takes a packet in, or tells why not.
     fn enter(&mut self, now: Instant, packet: Packet) -> Result<(), Discard> {
-        let length = packet.bytes().len();
-        if self.config.mtu.is_some_and(|mtu| length > usize::from(mtu)) {
+        if self.config.mtu.is_some_and(|mtu| packet.longest() > usize::from(mtu)) {
             return Err(Discard::TooBig);
         }
-        let departure = self.depart(now, length as u64)?;
+        let departure = self.depart(now, packet.total_len() as u64)?;
         if self.rng.chance(self.config.loss) {
             return Err(Discard::Lost);
         }
@@ -172,7 +200,7 @@ impl Line {
 
     /// Returns when a packet's last bit is on the line, if the queue takes it.
     fn depart(&mut self, now: Instant, length: u64) -> Result<Instant, Discard> {
-        if self.under_way.len() >= self.config.packets_max {
+        if self.count >= self.config.packets_max {
             return Err(Discard::QueueFull);
         }
         let Some(Bandwidth { bits_per_second, queue }) = self.config.bandwidth else {
@@ -199,6 +227,7 @@ impl Line {
             arrival = arrival.max(self.last_arrival);
             self.last_arrival = arrival;
         }
+        self.count += packet.count();
         self.under_way.insert((arrival, self.entered), packet);
         self.entered += 1;
     }
@@ -212,14 +241,16 @@ impl Hop for Link {
     fn handle_packet(&mut self, now: Instant, side: Side, packet: Packet) {
         self.advance(now);
         let line = match side {
-            Side::Inside => &mut self.outward,
-            Side::Outside => &mut self.inward,
+            Side::Inside => &self.outward,
+            Side::Outside => &self.inward,
         };
-        if let Err(why) = line.enter(now, packet) {
-            let kind = EventKind::Discarded { side, why };
-            self.outputs.push_back(Output::Event(Event { at: now, hop: 0, kind }));
+        if packet.count() == 1 || line.passes_whole(&packet) {
+            self.enter(now, side, packet);
+        } else {
+            for packet in packet.into_segments() {
+                self.enter(now, side, packet);
+            }
         }
-        self.advance(now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {

@@ -3,6 +3,7 @@
 
 use super::mapping::Phase;
 use crate::hop::Side;
+use crate::wire::Packet;
 
 /// What a gateway has counted since it was made. "Source" is inside, "destination" outside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,17 +41,17 @@ pub struct Traffic {
 }
 
 impl Counters {
-    pub(super) const fn came(&mut self, side: Side, bytes: usize) {
+    pub(super) fn came(&mut self, side: Side, packet: &Packet) {
         match side {
-            Side::Inside => self.in_from_source.add(bytes),
-            Side::Outside => self.in_from_destination.add(bytes),
+            Side::Inside => self.in_from_source.add(packet),
+            Side::Outside => self.in_from_destination.add(packet),
         }
     }
 
-    pub(super) const fn left(&mut self, side: Side, bytes: usize) {
+    pub(super) fn left(&mut self, side: Side, packet: &Packet) {
         match side {
-            Side::Inside => self.out_to_source.add(bytes),
-            Side::Outside => self.out_to_destination.add(bytes),
+            Side::Inside => self.out_to_source.add(packet),
+            Side::Outside => self.out_to_destination.add(packet),
         }
     }
 
@@ -68,8 +69,8 @@ impl Counters {
 }
 
 impl Traffic {
-    const fn add(&mut self, bytes: usize) {
-        self.packets += 1;
-        self.bytes += bytes as u64;
+    fn add(&mut self, packet: &Packet) {
+        self.packets += packet.count() as u64;
+        self.bytes += packet.total_len() as u64;
     }
 }

@@ -169,6 +169,16 @@ impl Tracker {
         }
     }
 
+    /// Tells whether every part of a segment would do for this connection what the whole does, and
+    /// none would be found outside the window.
+    pub(super) fn admits_throughout(&self, side: Side, segment: &Segment) -> bool {
+        let Header { seq, ack, flags, .. } = segment.header;
+        let genuine = flags.has(Flags::ACK) && !flags.has_any(Flags::SYN | Flags::RST);
+        // The first part is the oldest, and the last goes farthest.
+        let known = self.half(side).stage != Stage::Presumed;
+        genuine && known && self.admits(side, segment.end, seq, Some(ack))
+    }
+
     /// Returns the phase of a connection that was not reset.
     pub(super) fn phase(&self) -> Phase {
         let stages = [self.inside.stage, self.outside.stage];

@@ -1,5 +1,6 @@
 //! Hosts that talk through a hop, and strangers that talk into it.
 
+use core::num::NonZeroU16;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::Happening;
@@ -8,11 +9,14 @@ use crate::hop::{Command, Output, Side};
 use crate::rng::Rng;
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
-use crate::wire::tcp::{Flags, Options, Segment};
-use crate::wire::{Packet, View, icmp, udp};
+use crate::wire::tcp::{Flags, HEADER_MIN, Options, Segment};
+use crate::wire::{Offload, Packet, View, checksum, icmp, udp};
 
 /// How many packets the hosts remember, to answer them.
 const HEARD_MAX: usize = 32;
+
+/// The least payload of the segments that a long one stands for.
+const LEAST: NonZeroU16 = NonZeroU16::new(400).expect("it is not zero");
 
 /// The hosts on both sides of a hop.
 #[derive(Debug)]
@@ -92,11 +96,19 @@ impl Chatter {
             2 => Flags::SYN,
             _ => Flags::ACK,
         };
-        let payload = vec![0x2e; if opened { 0 } else { self.rng.index(1400) }];
+        let length = if self.rng.chance(0.15) { 8_000 } else { 1400 };
+        let payload = vec![0x2e; if opened { 0 } else { self.rng.index(length) }];
         let window_scale = flags.has(Flags::SYN).then_some(7);
         let options = Options { window_scale, ..Options::default() };
         let segment = Segment::new(src, dst, flags);
-        Segment { seq, ack, window: 500, options, payload: &payload, ..segment }.into_packet()
+        let segment = Segment { seq, ack, window: 500, options, payload: &payload, ..segment };
+        let size = NonZeroU16::new(u16::try_from(self.rng.below(1400)).unwrap_or(0));
+        let offload = match size {
+            Some(size) if payload.len() > 1400 => Offload::Segmentation(size.max(LEAST)),
+            _ if self.rng.chance(0.3) => Offload::Checksum,
+            _ => Offload::Nothing,
+        };
+        left_to_be_done(segment.into_packet(), offload)
     }
 
     /// Returns a packet that nobody asked for.
@@ -133,15 +145,29 @@ impl Chatter {
     }
 }
 
+/// Returns a TCP packet with its checksum, and more, left to be done.
+fn left_to_be_done(packet: Packet, offload: Offload) -> Packet {
+    if offload == Offload::Nothing {
+        return packet;
+    }
+    let view = packet.view();
+    let length = view.payload_len() + view.tcp_options_len() + HEADER_MIN;
+    let sum = checksum::pseudo_header(view.src(), view.dst(), 6, length);
+    let mut bytes = packet.bytes().to_vec();
+    let at = bytes.len() - length + 16;
+    bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+    Packet::parse_offloaded(bytes, offload).unwrap_or(packet)
+}
+
 /// Returns the packet as the first or as a later fragment of a longer one, if it is IPv4.
 fn cut(packet: Packet, first: bool) -> Packet {
-    if packet.view().is_v6() {
+    if packet.view().is_v6() || packet.offload() != Offload::Nothing {
         return packet;
     }
     let mut bytes = packet.bytes().to_vec();
     let field: [u8; 2] = if first { [0x20, 0] } else { [0, 3] };
     let sum = u16::from_be_bytes([bytes[10], bytes[11]]);
-    let sum = crate::wire::checksum::update(sum, &bytes[6..8], &field);
+    let sum = checksum::update(sum, &bytes[6..8], &field);
     bytes[6..8].copy_from_slice(&field);
     bytes[10..12].copy_from_slice(&sum.to_be_bytes());
     Packet::parse(bytes).unwrap_or(packet)

@@ -151,6 +151,30 @@ fn the_histories_meet_everything_that_a_gateway_can_do() {
     assert_eq!(met.len(), 6 + 2 + 5 + 16 + 6, "{met:#?}");
 }
 
+#[test]
+fn in_the_histories_packets_for_several_pass_whole_and_are_cut_up() {
+    let (mut whole, mut cut) = (0, 0);
+    for seed in 0..60 {
+        let mut rng = Rng::new(seed);
+        let hop_rng = rng.fork();
+        let make = || -> Box<dyn Hop> { Box::new(any_gateway(&mut hop_rng.clone())) };
+        let driver = Driver { seed, make: &make };
+        let (history, trace) = driver.record(&mut rng).unwrap();
+        let came = history.iter().filter(|(_, happening)| match happening {
+            Happening::Packet(_, packet) => packet.count() > 1,
+            Happening::Command(_) => false,
+        });
+        let left = trace.iter().filter(|(_, output)| match output {
+            Output::Packet(_, packet) => packet.count() > 1,
+            Output::Event(_) => false,
+        });
+        let left = left.count();
+        whole += left;
+        cut += came.count() - left;
+    }
+    assert!(whole > 20 && cut > 100, "{whole} whole, {cut} cut up or dropped");
+}
+
 /// A link that breaks the laws in one way each.
 #[derive(Debug)]
 struct Outlaw {
@@ -169,11 +193,20 @@ enum Crime {
     NeverDone,
     /// Damages packets.
     Damages,
+    /// Cuts packets for several up, and drops the last of them.
+    DropsTheLast,
 }
 
 impl Hop for Outlaw {
     fn handle_packet(&mut self, now: Instant, side: Side, packet: Packet) {
-        self.link.handle_packet(now, side, packet);
+        if matches!(self.crime, Crime::DropsTheLast) && packet.count() > 1 {
+            let all_but_one = packet.count() - 1;
+            for packet in packet.into_segments().take(all_but_one) {
+                self.link.handle_packet(now, side, packet);
+            }
+        } else {
+            self.link.handle_packet(now, side, packet);
+        }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -201,7 +234,9 @@ impl Hop for Outlaw {
     fn poll_timeout(&self) -> Option<Instant> {
         match self.crime {
             Crime::HidesDeadline => None,
-            Crime::CountsTimeouts | Crime::NeverDone | Crime::Damages => self.link.poll_timeout(),
+            Crime::CountsTimeouts | Crime::NeverDone | Crime::Damages | Crime::DropsTheLast => {
+                self.link.poll_timeout()
+            }
         }
     }
 }
@@ -219,4 +254,6 @@ fn an_outlaw_is_caught() {
     assert_eq!(law_broken_by(Crime::HidesDeadline), Some("spurious timeouts change nothing"));
     assert_eq!(law_broken_by(Crime::NeverDone), Some("what was due is done"));
     assert_eq!(law_broken_by(Crime::Damages), Some("packets stay whole"));
+    let law = "a packet that stands for several has their fates";
+    assert_eq!(law_broken_by(Crime::DropsTheLast), Some(law));
 }

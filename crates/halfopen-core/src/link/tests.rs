@@ -1,5 +1,8 @@
+use core::num::NonZeroU16;
+
 use super::*;
-use crate::wire::udp;
+use crate::wire::tcp::{Flags, Segment};
+use crate::wire::{Offload, udp};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -118,4 +121,37 @@ fn directions_do_not_share_their_chance() {
     assert!(matches!(link.poll_output(), Some(Output::Packet(Side::Outside, _))));
     link.handle_packet(Instant::EPOCH, Side::Outside, numbered(0, 100));
     assert!(matches!(link.poll_output(), Some(Output::Event(_))));
+}
+
+/// Sends a packet that stands for five outward, and returns what each that arrives stands for, and
+/// how many do not.
+fn run_five_in_one(config: LinkConfig) -> (Vec<usize>, usize) {
+    let size = NonZeroU16::new(1_000).unwrap();
+    let ends = ["10.0.0.1:1", "10.0.0.2:2"].map(|end| end.parse().unwrap());
+    let segment = Segment { payload: &[0; 4_100], ..Segment::new(ends[0], ends[1], Flags::ACK) };
+    let bytes = segment.into_packet().into_bytes();
+    let packet = Packet::parse_offloaded(bytes, Offload::Segmentation(size)).unwrap();
+    let mut link = Link::new(config, Rng::new(5));
+    link.handle_packet(Instant::EPOCH, Side::Inside, packet);
+    link.handle_timeout(Instant::EPOCH + ms(1_000));
+    let mut outcome = (Vec::new(), 0);
+    while let Some(output) = link.poll_output() {
+        match output {
+            Output::Packet(_, packet) => outcome.0.push(packet.count()),
+            Output::Event(_) => outcome.1 += 1,
+        }
+    }
+    outcome
+}
+
+#[test]
+fn what_travels_together_is_not_cut_up() {
+    let delaying = LinkConfig::delaying(ms(10));
+    assert_eq!(run_five_in_one(delaying), (vec![5], 0));
+    let full = LinkConfig { packets_max: 3, ..delaying };
+    assert_eq!(run_five_in_one(full), (vec![1; 3], 2));
+    let jittering = LinkConfig { jitter: ms(1), ..delaying };
+    assert_eq!(run_five_in_one(jittering), (vec![1; 5], 0));
+    let narrow = LinkConfig { mtu: Some(500), ..delaying };
+    assert_eq!(run_five_in_one(narrow), (vec![1], 4));
 }
