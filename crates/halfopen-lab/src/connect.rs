@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use halfopen_core::tcp::Keepalive;
 use halfopen_core::time::Duration;
-use halfopen_pool::connect::{Connect, Destination, Transport};
+use halfopen_pool::connect::{Connect, Delivery, Destination, Transport};
 use halfopen_pool::idle::WireIdle;
 use halfopen_sim::host::Host;
 use halfopen_sim::net::TcpStream;
@@ -87,6 +87,14 @@ impl Transport for SimSocket {
         Some(WireIdle {
             since_any_packet: now.saturating_since(packet),
             since_data: now.saturating_since(data),
+        })
+    }
+
+    fn delivery(&self) -> Option<Delivery> {
+        let info = self.io.inner().info().ok()?;
+        Some(match info.unacknowledged {
+            0 => Delivery::Acknowledged,
+            1.. => Delivery::Outstanding { timeouts: info.timeouts },
         })
     }
 

@@ -1,12 +1,12 @@
 //! A connector of the pool over the kernel's TCP.
 //!
 //! Over [`TcpConnector`](halfopen_pool::connect::TcpConnector) it can choose where connections
-//! leave from, and on Linux it knows for how long the wire was silent.
+//! leave from, and on Linux it knows for how long the wire was silent and what was acknowledged.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use halfopen_pool::connect::{Connect, Destination, Socket};
+use halfopen_pool::connect::{Connect, Delivery, Destination, Socket};
 use halfopen_pool::idle::WireIdle;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
@@ -65,7 +65,10 @@ impl Connect for Connector {
                 continue;
             }
             match self.connect_to(remote).await {
-                Ok(stream) => return Ok(Socket::new(stream).with_wire_idle(wire_idle)),
+                Ok(stream) => {
+                    let socket = Socket::new(stream);
+                    return Ok(socket.with_wire_idle(wire_idle).with_delivery(delivery));
+                }
                 Err(error) => last = error,
             }
         }
@@ -105,5 +108,19 @@ fn wire_idle(stream: &TcpStream) -> Option<WireIdle> {
 
 #[cfg(not(target_os = "linux"))]
 fn wire_idle(_stream: &TcpStream) -> Option<WireIdle> {
+    None
+}
+
+/// Returns what became of what was sent, as the kernel knows.
+#[cfg(target_os = "linux")]
+fn delivery(stream: &TcpStream) -> Option<Delivery> {
+    use std::os::fd::AsFd as _;
+    let crate::sys::Unacknowledged { segments, timeouts } =
+        crate::sys::unacknowledged(stream.as_fd()).ok()?;
+    Some(if segments == 0 { Delivery::Acknowledged } else { Delivery::Outstanding { timeouts } })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn delivery(_stream: &TcpStream) -> Option<Delivery> {
     None
 }

@@ -25,7 +25,18 @@ pub(crate) struct Silence {
     pub(crate) ack_received: Duration,
 }
 
-/// Asks for `TCP_INFO` of a TCP socket.
+/// What of the data that was sent nobody acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unacknowledged {
+    /// In how many segments it is: `tcpi_unacked`.
+    pub(crate) segments: u32,
+    /// How often the retransmission timer ran out since something was last acknowledged:
+    /// `tcpi_retransmits` (`net/ipv4/tcp_timer.c`, `tcp_retransmit_timer`;
+    /// `net/ipv4/tcp_input.c`, `tcp_ack`, resets it).
+    pub(crate) timeouts: u32,
+}
+
+/// Asks for how long a TCP socket was silent.
 pub(crate) fn silence(socket: BorrowedFd<'_>) -> io::Result<Silence> {
     let info = tcp_info(socket)?;
     let millis = |millis: u32| Duration::from_millis(millis.into());
@@ -36,6 +47,13 @@ pub(crate) fn silence(socket: BorrowedFd<'_>) -> io::Result<Silence> {
     })
 }
 
+/// Asks what nobody acknowledged of what a TCP socket sent.
+pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<Unacknowledged> {
+    let info = tcp_info(socket)?;
+    Ok(Unacknowledged { segments: info.tcpi_unacked, timeouts: info.tcpi_retransmits.into() })
+}
+
+/// Asks for `TCP_INFO` of a TCP socket.
 fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let size = size_of::<libc::tcp_info>();

@@ -28,6 +28,7 @@ mod origin;
 mod pool;
 mod reaper;
 mod response;
+mod vigil;
 
 pub use builder::{BuildError, Builder, Warning};
 pub use response::{ResponseBody, Used};

@@ -77,11 +77,41 @@ pub trait Transport: Read + Write + Send + Unpin + 'static {
         None
     }
 
+    /// Returns what became of the data that was sent: on Linux from `TCP_INFO`'s `tcpi_unacked` and
+    /// `tcpi_retransmits`. `None` if the system does not tell; a request that gets no response may
+    /// then be a slow server's or a path's that swallows it.
+    fn delivery(&self) -> Option<Delivery> {
+        None
+    }
+
     /// Sets when TCP probes the connection; `None` is never.
     fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()>;
 
     /// Sets how long sent data may stay unacknowledged (RFC 5482); `None` is the system's default.
     fn set_user_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
+}
+
+/// What became of the data that was sent on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The other end acknowledged all of it.
+    Acknowledged,
+    /// It has not acknowledged all of it.
+    Outstanding {
+        /// How often TCP has waited in vain and sent again (RFC 6298 section 5.4 to 5.6) since
+        /// something was last acknowledged.
+        timeouts: u32,
+    },
+}
+
+impl Delivery {
+    /// Tells whether the path is silent, and not only its server slow: what was sent, and what was
+    /// sent again, were not acknowledged for as long as RFC 6298 gives each. One packet that was
+    /// lost is not enough.
+    #[must_use]
+    pub const fn is_silence(self) -> bool {
+        matches!(self, Self::Outstanding { timeouts: 2.. })
+    }
 }
 
 /// What is spoken on a connection.

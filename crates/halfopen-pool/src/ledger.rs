@@ -65,8 +65,8 @@ pub enum Outcome {
     Survived,
     /// It was used, and a reset came back.
     ResetOnUse,
-    /// It was used, and nothing came back, as far as is known not even an acknowledgment: a slow
-    /// server is none of this.
+    /// It was used, and nothing came back, as far as is known not even an acknowledgment (see
+    /// [`Delivery`](crate::connect::Delivery)): a slow server is none of this.
     SilentOnUse,
     /// It was used, and closed without an answer: the far end's timer was quicker.
     ClosedOnUse,

@@ -183,6 +183,7 @@ const fn objection(why: Objection) -> &'static str {
         Objection::BodyGone => "body_gone",
         Objection::Answered => "answered",
         Objection::MayBeProcessed => "may_be_processed",
+        Objection::Abandoned => "abandoned",
     }
 }
 

@@ -115,6 +115,8 @@ pub enum Objection {
     Answered,
     /// It may have been processed, and doing so twice may do harm.
     MayBeProcessed,
+    /// Its sender no longer waits for a response.
+    Abandoned,
 }
 
 /// Tells whether the server may have processed the request.

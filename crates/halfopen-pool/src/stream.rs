@@ -13,7 +13,7 @@ use halfopen_core::time::Instant;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
 use crate::clock::Clock;
-use crate::connect::Transport;
+use crate::connect::{Delivery, Transport};
 use crate::idle::WireIdle;
 
 /// Sees the bytes of a connection.
@@ -136,6 +136,11 @@ impl Gauge {
     /// Returns what the kernel says of the pause, if it does.
     pub(crate) fn wire_idle(&self) -> Option<WireIdle> {
         self.lock().transport.wire_idle()
+    }
+
+    /// Returns what the system says of what was sent, if it does.
+    pub(crate) fn delivery(&self) -> Option<Delivery> {
+        self.lock().transport.delivery()
     }
 
     /// Says farewell, as far as that needs no waiting.

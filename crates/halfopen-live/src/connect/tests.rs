@@ -12,6 +12,10 @@ use super::*;
 /// How much later than asked a machine under load may do something.
 const LATE: Duration = Duration::from_millis(700);
 
+/// `linux/bpf_common.h`: `BPF_RET | BPF_K`, which lets through as many bytes as its operand says.
+#[cfg(target_os = "linux")]
+const RETURN: u16 = 0x06;
+
 async fn connected(connector: &Connector) -> (Socket, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -63,6 +67,30 @@ async fn a_keepalive_probe_that_is_answered_is_a_packet_and_no_data() {
     let quiet = socket.wire_idle().unwrap();
     assert!(quiet.since_data >= Duration::from_millis(1_380), "{quiet:?}");
     assert!(quiet.since_any_packet + LATE < quiet.since_data, "{quiet:?}");
+    drop(peer);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_kernel_knows_a_slow_server_from_a_path_that_swallows() {
+    let (socket, peer) = connected(&Connector::new()).await;
+    socket.stream().try_write(b"hello").unwrap();
+    while socket.delivery() != Some(Delivery::Acknowledged) {
+        sleep(Duration::from_millis(1)).await;
+    }
+
+    // A program of one instruction that lets nothing through, as if the path had forgotten.
+    let swallow = socket2::SockFilter::new(RETURN, 0, 0, 0);
+    socket2::SockRef::from(&peer).attach_filter(&[swallow]).unwrap();
+    socket.stream().try_write(b"hello").unwrap();
+    assert_eq!(socket.delivery(), Some(Delivery::Outstanding { timeouts: 0 }));
+    let since = std::time::Instant::now();
+    while !socket.delivery().unwrap().is_silence() {
+        assert!(since.elapsed() < Duration::from_secs(30), "{:?}", socket.delivery());
+        sleep(Duration::from_millis(10)).await;
+    }
+    // Linux: TCP_RTO_MIN is 200 ms, and doubles.
+    assert!(since.elapsed() >= Duration::from_millis(500), "{:?}", since.elapsed());
     drop(peer);
 }
 

@@ -19,7 +19,10 @@ use super::lease::{Found, Lease, Turn};
 use super::origin::Origin;
 use super::pool::Shared;
 use super::response::{ResponseBody, Used};
+use super::vigil::Vigil;
 use crate::body::Body;
+use crate::clock::Alarm;
+use crate::connect::Delivery;
 use crate::error::{Broken, Error, Unsendable};
 use crate::event::What;
 use crate::http1::{Connection, SendError};
@@ -27,7 +30,7 @@ use crate::idle::WireIdle;
 use crate::ledger::Outcome;
 use crate::name::ConnectionId;
 use crate::policy::{Notice, Reuse};
-use crate::retry::{self, Attempt, Decision, Failure, Objection, Permission, Written};
+use crate::retry::{self, Attempt, Decision, Failure, Objection, Permission, Processed, Written};
 use crate::stream::Gauge;
 
 /// draft-ietf-httpapi-idempotency-key-header: makes a POST one that can be repeated.
@@ -93,7 +96,7 @@ pub(super) async fn run(
         }
         lease.connection.gauge.begin(exchange.shared.clock.now());
         let sending = lease.connection.send(request);
-        let error = match in_time(&exchange.shared, &mut lease.connection, sending).await {
+        let error = match exchange.wait(&mut lease, sending).await {
             Some(Ok(response)) => return Ok(exchange.respond(lease, response)),
             Some(Err(error)) => Some(error),
             None => None,
@@ -193,6 +196,37 @@ impl Exchange {
         }
     }
 
+    /// Waits for the head of a response. `None`: there was none in time.
+    async fn wait(
+        &self,
+        lease: &mut Lease,
+        sending: impl Future<Output = Result<Response<Incoming>, SendError>>,
+    ) -> Option<Result<Response<Incoming>, SendError>> {
+        let Lease { connection, turn, id, quiet, .. } = lease;
+        let Connection { gauge, alarm, .. } = &mut **connection;
+        let vigil = Vigil::begin(gauge, || {
+            turn.holds = None;
+            self.abandoned(*id, *quiet, true);
+        });
+        let response = in_time(&self.shared, gauge, alarm, sending).await;
+        vigil.end();
+        response
+    }
+
+    /// Takes note that a request was given up on a connection that is silent, and of what is learnt
+    /// from that if it `teaches`.
+    pub(super) fn abandoned(&self, id: ConnectionId, quiet: Option<WireIdle>, teaches: bool) {
+        let (failure, processed) = (Failure::Silence, Processed::Maybe);
+        let (path, why) = (&self.origin.path, Objection::Abandoned);
+        self.shared.learn_with(|state, now, wall| {
+            state.tell(now, path, || What::Died { id, failure, quiet, processed });
+            if let (true, Some(quiet)) = (teaches, quiet) {
+                state.learn(now, wall, path, quiet, Outcome::SilentOnUse);
+            }
+            state.tell(now, path, || What::GivenUp { id: Some(id), why });
+        });
+    }
+
     /// Tells how an attempt ended without a response; `None`: with none in time.
     fn missed(&self, error: Option<SendError>, lease: &Lease) -> Missed {
         let gauge = &lease.connection.gauge;
@@ -282,9 +316,10 @@ impl Exchange {
         again: Option<Request<Body>>,
     ) -> Result<(Turn, Request<Body>), Error> {
         let Lease { connection, mut turn, id, quiet, .. } = lease;
+        let teaches = !is_slow(&failed, &connection.gauge);
         drop(connection);
         turn.holds = None;
-        let request = self.judge(id, quiet, failed, again, true)?;
+        let request = self.judge(id, quiet, failed, again, teaches)?;
         Ok((turn, request))
     }
 
@@ -349,6 +384,13 @@ impl Exchange {
     }
 }
 
+/// Tells whether it was the server that took too long, and not the path that was silent.
+pub(super) fn is_slow(failed: &Failed, gauge: &Gauge) -> bool {
+    failed.failure == Failure::Silence
+        && gauge.failure().is_none()
+        && gauge.delivery() == Some(Delivery::Acknowledged)
+}
+
 /// Lets others read their responses first. Requests then go out together, and a server that shares
 /// the machine is woken less often.
 async fn give_way() {
@@ -367,12 +409,12 @@ async fn give_way() {
 /// out. `None`: there was none in time.
 async fn in_time(
     shared: &Shared,
-    connection: &mut Connection,
+    gauge: &Gauge,
+    alarm: &mut Alarm,
     sending: impl Future<Output = Result<Response<Incoming>, SendError>>,
 ) -> Option<Result<Response<Incoming>, SendError>> {
     let mut sending = pin!(sending);
     let Some(patience) = shared.policy.timeouts.read else { return Some(sending.await) };
-    let Connection { gauge, alarm, .. } = connection;
     poll_fn(|cx| {
         if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
             return Poll::Ready(Some(sent));

@@ -24,6 +24,7 @@ use super::kept::Kept;
 use super::lease::{Found, Lease, Turn};
 use super::pool::Shared;
 use super::response::ResponseBody;
+use super::vigil::Vigil;
 use crate::body::Body;
 use crate::clock::Alarm;
 use crate::error::Error;
@@ -94,34 +95,57 @@ pub(super) async fn verified(shared: &Arc<Shared>, mut found: Found, waited: Dur
 
 /// Asks a connection from the shelf whether it works, if it is one that can be asked and was quiet
 /// for long. If it does not, returns the turn to take another with.
-async fn verify(shared: &Arc<Shared>, lease: Lease<Kept>) -> Found {
+async fn verify(shared: &Arc<Shared>, mut lease: Lease<Kept>) -> Found {
     let (Kept::Http2(connection), Some(quiet)) = (&lease.connection, lease.quiet) else {
         return Ok(lease);
     };
-    if !shared.must_ask(lease.turn.path(), quiet) {
+    let path = lease.turn.path().clone();
+    if !shared.must_ask(&path, quiet) {
         return Ok(lease);
     }
-    if answers(shared, lease.turn.path(), lease.id, connection, quiet).await {
+    let turn = &mut lease.turn;
+    if answers(shared, &path, lease.id, connection, quiet, || turn.holds = None).await {
         let quiet = Some(connection.quiet());
         return Ok(Lease { quiet, ..lease });
     }
-    let Lease { mut turn, .. } = lease;
-    turn.holds = None;
-    Err(turn)
+    Err(lease.turn)
 }
 
-/// Sends a PING. Learns from what comes of it; a connection that does not answer is closed.
+/// Sends a PING. Learns from what comes of it; a connection that does not answer is closed, and
+/// `on_end` is called.
 async fn answers(
     shared: &Arc<Shared>,
     path: &PathName,
     id: ConnectionId,
     connection: &Connection,
     quiet: WireIdle,
+    on_end: impl FnOnce(),
 ) -> bool {
     let Some(patience) = shared.policy.ping.map(|ping| ping.timeout) else { return true };
     let since = shared.clock.now();
+    let mut on_end = Some(on_end);
+    let mut conclude = |outcome| {
+        let answered = outcome == Outcome::Survived;
+        shared.learn_with(|state, now, wall| {
+            let took = now.saturating_since(since);
+            state.tell(now, path, || What::Pinged { id, quiet, took, answered });
+            state.learn(now, wall, path, quiet, outcome);
+            if !answered {
+                let why = Discard::NoPong;
+                state.tell(now, path, || What::Discarded { id, quiet, why });
+            }
+        });
+        if !answered {
+            connection.kill();
+            on_end.take().into_iter().for_each(|on_end| on_end());
+        }
+        answered
+    };
     let mut alarm = Alarm::default();
     let mut asking = pin!(connection.ping());
+    let vigil = Vigil::begin(&connection.gauge, || {
+        conclude(Outcome::SilentOnUse);
+    });
     let pong = poll_fn(|cx| {
         if let Poll::Ready(pong) = asking.as_mut().poll(cx) {
             return Poll::Ready(Some(pong));
@@ -129,26 +153,14 @@ async fn answers(
         alarm.poll_until(since + patience, &shared.clock, cx).map(|()| None)
     })
     .await;
+    vigil.end();
     let outcome = match pong {
         Some(Ok(())) => Outcome::Survived,
         Some(Err(_)) if connection.gauge.failure().is_some() => Outcome::ResetOnUse,
         Some(Err(_)) => Outcome::ClosedIdle,
         None => Outcome::SilentOnUse,
     };
-    let answered = outcome == Outcome::Survived;
-    shared.learn_with(|state, now, wall| {
-        let took = now.saturating_since(since);
-        state.tell(now, path, || What::Pinged { id, quiet, took, answered });
-        state.learn(now, wall, path, quiet, outcome);
-        if !answered {
-            let why = Discard::NoPong;
-            state.tell(now, path, || What::Discarded { id, quiet, why });
-        }
-    });
-    if !answered {
-        connection.kill();
-    }
-    answered
+    conclude(outcome)
 }
 
 impl Shared {
@@ -257,13 +269,15 @@ impl Exchange {
         if !self.shared.must_ask(path, quiet) {
             return Some(joined);
         }
-        if answers(&self.shared, path, session.id, &session.connection, quiet).await {
-            let quiet = Some(session.connection.quiet());
-            return Some(Joined { quiet, ..joined });
+        let on_end = || {
+            self.retire(session);
+        };
+        let connection = &session.connection;
+        if !answers(&self.shared, path, session.id, connection, quiet, on_end).await {
+            return None;
         }
-        session.end();
-        self.shared.with(|state, _| state.roads.retire(path, session.id));
-        None
+        let quiet = Some(connection.quiet());
+        Some(Joined { quiet, ..joined })
     }
 
     /// Tells that a request joined a session.
@@ -289,7 +303,13 @@ impl Exchange {
         let gauge = &session.connection.gauge;
         let reads = gauge.reads();
         let mut sending = session.connection.send(request, &self.origin.to);
-        let (failed, is_dead) = match self.in_patience(&mut sending).await {
+        let vigil = Vigil::begin(gauge, || {
+            let is_first = self.retire(&session);
+            self.abandoned(session.id, quiet, is_first);
+        });
+        let response = self.in_patience(&mut sending).await;
+        vigil.end();
+        let (failed, is_dead) = match response {
             Some(Ok(response)) => return Ok(Ok(self.answer(session, quiet, response))),
             Some(Err(error)) => {
                 let is_dead = error.is_io();
@@ -297,13 +317,27 @@ impl Exchange {
             }
             None if sending.is_waiting() => return Err(self.no_turn(&sending)),
             // A server may be slow with one request; a path swallows all.
-            None => (Failed::silent(sending.written()), gauge.reads() == reads),
+            None => {
+                let failed = Failed::silent(sending.written());
+                let is_dead = gauge.reads() == reads && !super::exchange::is_slow(&failed, gauge);
+                (failed, is_dead)
+            }
         };
-        let is_first = is_dead && session.end();
-        if is_dead || failed.failure == Failure::Refused {
-            self.shared.with(|state, _| state.roads.retire(&self.origin.path, session.id));
+        if failed.failure == Failure::Refused {
+            self.let_nobody_join(&session);
         }
+        let is_first = is_dead && self.retire(&session);
         self.judge(session.id, quiet, failed, again, is_first).map(Err)
+    }
+
+    /// Ends a session. Returns whether nobody did so before.
+    fn retire(&self, session: &Session) -> bool {
+        self.let_nobody_join(session);
+        session.end()
+    }
+
+    fn let_nobody_join(&self, session: &Session) {
+        self.shared.with(|state, _| state.roads.retire(&self.origin.path, session.id));
     }
 
     /// Waits for the head of a response, for as long as the lease timeout says while the server

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::{Connect, Destination, Transport};
+use super::{Connect, Delivery, Destination, Transport};
 use crate::idle::WireIdle;
 
 /// Connects through the system's resolver and sockets, to the first address that answers.
@@ -36,19 +36,27 @@ impl Connect for TcpConnector {
 pub struct Socket {
     io: TokioIo<TcpStream>,
     wire_idle: fn(&TcpStream) -> Option<WireIdle>,
+    delivery: fn(&TcpStream) -> Option<Delivery>,
 }
 
 impl Socket {
-    /// Takes a connected socket of which the system does not tell how long it was idle.
+    /// Takes a connected socket of which the system tells neither how long it was idle nor what
+    /// was acknowledged.
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
-        Self { io: TokioIo::new(stream), wire_idle: |_| None }
+        Self { io: TokioIo::new(stream), wire_idle: |_| None, delivery: |_| None }
     }
 
     /// Asks `ask` for [`wire_idle`](Transport::wire_idle).
     #[must_use]
     pub fn with_wire_idle(self, ask: fn(&TcpStream) -> Option<WireIdle>) -> Self {
         Self { wire_idle: ask, ..self }
+    }
+
+    /// Asks `ask` for [`delivery`](Transport::delivery).
+    #[must_use]
+    pub fn with_delivery(self, ask: fn(&TcpStream) -> Option<Delivery>) -> Self {
+        Self { delivery: ask, ..self }
     }
 
     /// Returns the socket.
@@ -69,6 +77,10 @@ impl Transport for Socket {
 
     fn wire_idle(&self) -> Option<WireIdle> {
         (self.wire_idle)(self.stream())
+    }
+
+    fn delivery(&self) -> Option<Delivery> {
+        (self.delivery)(self.stream())
     }
 
     fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {

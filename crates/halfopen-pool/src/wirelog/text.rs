@@ -47,6 +47,7 @@ pub(super) const fn objection(why: Objection) -> &'static str {
         Objection::BodyGone => "its body cannot be had again",
         Objection::Answered => "it was answered, if badly",
         Objection::MayBeProcessed => "it may have been processed, and twice may do harm",
+        Objection::Abandoned => "nobody waits for its response any more",
     }
 }
 

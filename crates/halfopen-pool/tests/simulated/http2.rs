@@ -18,7 +18,7 @@ use super::*;
 const TRIPS: Duration = Duration::from_millis(50);
 
 /// What servers were asked.
-type Requests = Arc<Mutex<Vec<String>>>;
+pub(super) type Requests = Arc<Mutex<Vec<String>>>;
 
 /// Answers each request with its body after a while. `refuses` may say why a request, counted from
 /// 0 on each connection, is not answered.
@@ -68,7 +68,7 @@ async fn answer(
 }
 
 /// Listens, and answers each request at once.
-fn echo(scene: &Scene) -> Requests {
+pub(super) fn echo(scene: &Scene) -> Requests {
     echo_slowly(scene, server::Builder::new(), Duration::ZERO)
 }
 

@@ -16,7 +16,7 @@ use halfopen_core::link::{Link, LinkConfig};
 use halfopen_core::path::Path;
 use halfopen_core::tcp::Keepalive;
 use halfopen_pool::client::{Builder, Client};
-use halfopen_pool::connect::{Connect, Destination, Transport};
+use halfopen_pool::connect::{Connect, Delivery, Destination, Transport};
 use halfopen_pool::event::{Event, Tally};
 use halfopen_pool::policy::Policy;
 use halfopen_sim::host::{Host, HostConfig};
@@ -26,6 +26,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+mod abandoned;
 mod handover;
 mod hostile;
 #[cfg(feature = "http2")]
@@ -70,6 +71,14 @@ impl Transport for Simulated {
 
     fn peer_addr(&self) -> Option<SocketAddr> {
         self.0.inner().peer_addr().ok()
+    }
+
+    fn delivery(&self) -> Option<Delivery> {
+        let info = self.0.inner().info().ok()?;
+        Some(match info.unacknowledged {
+            0 => Delivery::Acknowledged,
+            1.. => Delivery::Outstanding { timeouts: info.timeouts },
+        })
     }
 
     fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
