@@ -1,61 +1,85 @@
-"""Two requests with a second between them: trial.py LIBRARY METHOD URL.
-
-Sends METHOD to URL/first and URL/second and exits with 0 if both were answered.
-"""
+"""Requests in runs with a pause between them: trial.py LIBRARY; README.md has the environment."""
 
 import asyncio
+import os
 import sys
-import time
 
-library, method, url = sys.argv[1:]
+library = sys.argv[1]
+url = os.environ["HALFOPEN_URL"]
+method = os.environ.get("HALFOPEN_METHOD", "GET")
+pause = float(os.environ.get("HALFOPEN_PAUSE_S", "1"))
+runs = int(os.environ.get("HALFOPEN_RUNS", "2"))
+requests_a_run = int(os.environ.get("HALFOPEN_REQUESTS", "1"))
 body = b"ten won" if method == "POST" else None
 
 
-def two(send):
-    assert send("/first") == 200
-    time.sleep(1)
-    assert send("/second") == 200
+async def trial(send):
+    """Sends by `send`, which returns the status, and tells how it went."""
+    failed = False
+    for run in range(runs):
+        if run > 0:
+            await asyncio.sleep(pause)
+        for _ in range(requests_a_run):
+            try:
+                print(await send(), flush=True)
+            except Exception as error:
+                failed = True
+                print(f"{type(error).__name__}: {error}", flush=True)
+    sys.exit(failed)
 
 
-if library == "requests":
-    import requests
+def plain(send):
+    """Makes an asynchronous function of one that blocks."""
 
-    session = requests.Session()
-    two(lambda path: session.request(method, url + path, data=body).status_code)
-elif library == "urllib3":
-    import urllib3
+    async def sending():
+        return send()
 
-    pool = urllib3.PoolManager()
-    two(lambda path: pool.request(method, url + path, body=body).status)
-elif library == "httpx":
-    import httpx
+    return sending
 
-    client = httpx.Client()
-    two(lambda path: client.request(method, url + path, content=body).status_code)
-elif library == "http.client":
-    import http.client
 
-    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+async def main():
+    if library == "requests":
+        import requests
 
-    def send(path):
-        connection.request(method, path, body=body)
-        response = connection.getresponse()
-        response.read()
-        return response.status
+        session = requests.Session()
+        await trial(plain(lambda: session.request(method, url, data=body).status_code))
+    elif library == "urllib3":
+        import urllib3
 
-    two(send)
-elif library == "aiohttp":
-    import aiohttp
+        pool = urllib3.PoolManager()
+        await trial(plain(lambda: pool.request(method, url, body=body).status))
+    elif library == "httpx":
+        import httpx
 
-    async def run():
+        client = httpx.Client()
+        await trial(plain(lambda: client.request(method, url, content=body).status_code))
+    elif library == "http.client":
+        import http.client
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(url)
+        connection = http.client.HTTPConnection(parts.netloc)
+
+        def send():
+            connection.request(method, parts.path or "/", body=body)
+            response = connection.getresponse()
+            response.read()
+            return response.status
+
+        await trial(plain(send))
+    elif library == "aiohttp":
+        import aiohttp
+
         async with aiohttp.ClientSession() as session:
-            for path in ["/first", "/second"]:
-                async with session.request(method, url + path, data=body) as response:
-                    await response.read()
-                    assert response.status == 200
-                if path == "/first":
-                    await asyncio.sleep(1)
 
-    asyncio.run(run())
-else:
-    sys.exit(f"no library {library}")
+            async def send():
+                async with session.request(method, url, data=body) as response:
+                    await response.read()
+                    return response.status
+
+            await trial(send)
+    else:
+        sys.exit(f"no library {library}")
+
+
+asyncio.run(main())

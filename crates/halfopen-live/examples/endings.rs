@@ -4,10 +4,11 @@
 //! cargo run -p halfopen-live --example endings -- python3 clients/trial/trial.py requests
 //! ```
 //!
-//! The command is run for each ending with a GET and a POST. It gets the method and a URL besides
-//! its own arguments, sends that method to `URL/first`, waits a second, sends it to `URL/second`,
-//! and exits with 0 if both were answered. The server is on loopback; it ends its first connection,
-//! serves every later one, and counts how often the second request comes.
+//! The command is run for each ending with a GET and a POST. It finds the method in
+//! `HALFOPEN_METHOD`, where to send it in `HALFOPEN_URL`, and how many seconds to wait before it
+//! sends another on the same client in `HALFOPEN_PAUSE_S`; it exits with 0 if both were answered.
+//! The server is on loopback; it ends its first connection, serves every later one, and counts how
+//! often the second request comes.
 
 #![expect(clippy::print_stdout, reason = "it is what the example is for")]
 
@@ -29,7 +30,7 @@ const IDLE: Duration = Duration::from_millis(300);
 fn main() -> ExitCode {
     let command: Vec<String> = env::args().skip(1).collect();
     let Some((program, arguments)) = command.split_first() else {
-        println!("usage: endings COMMAND [ARGUMENT…], which gets METHOD and URL besides");
+        println!("usage: endings COMMAND [ARGUMENT…]");
         return ExitCode::from(2);
     };
     for ending in Ending::ALL {
@@ -60,10 +61,11 @@ fn outcome(
     // It ends with the process: there are eight at most.
     thread::spawn(move || serve(&listener, ending, &counted));
     let mut command = Command::new(program);
-    command.args(arguments).args([method, &url]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    command.envs([("HALFOPEN_METHOD", method), ("HALFOPEN_URL", &url), ("HALFOPEN_PAUSE_S", "1")]);
     let answered = command.status()?.success();
     Ok(match (answered, seen.load(Ordering::Relaxed)) {
-        (true, ..=1) => Outcome::Ok,
+        (true, ..=2) => Outcome::Ok,
         (true, _) => Outcome::OkResent,
         (false, _) => Outcome::Fails,
     })
@@ -79,9 +81,8 @@ fn serve(listener: &TcpListener, ending: Ending, seen: &Arc<AtomicU32>) {
 }
 
 fn connection(mut stream: TcpStream, ending: Option<Ending>, seen: &AtomicU32) -> io::Result<()> {
-    while let Some(path) = request(&mut stream)? {
-        if path == "/second" {
-            seen.fetch_add(1, Ordering::Relaxed);
+    while request(&mut stream)? {
+        if seen.fetch_add(1, Ordering::Relaxed) > 0 {
             match ending {
                 Some(Ending::ResetOnData) => return reset(&stream),
                 Some(Ending::FinOnData) => return Ok(()),
@@ -104,8 +105,8 @@ fn connection(mut stream: TcpStream, ending: Option<Ending>, seen: &AtomicU32) -
     Ok(())
 }
 
-/// Reads a request to its end and returns its path; `None` if the client is done.
-fn request(stream: &mut TcpStream) -> io::Result<Option<String>> {
+/// Reads a request to its end; returns false if the client is done.
+fn request(stream: &mut TcpStream) -> io::Result<bool> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {
@@ -114,11 +115,11 @@ fn request(stream: &mut TcpStream) -> io::Result<Option<String>> {
             let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
             let length = length.and_then(|length| length.trim().parse().ok()).unwrap_or(0);
             if body.len() >= length {
-                return Ok(head.split(' ').nth(1).map(str::to_owned));
+                return Ok(true);
             }
         }
         match stream.read(&mut piece)? {
-            0 => return Ok(None),
+            0 => return Ok(false),
             length => bytes.extend_from_slice(&piece[..length]),
         }
     }
