@@ -19,6 +19,7 @@ pub mod pcap;
 mod points;
 mod route;
 mod rules;
+mod sample;
 pub mod scene;
 mod sighting;
 mod source;
@@ -28,7 +29,7 @@ mod tunnel;
 
 pub use infer::{Closings, Diagnosis, PathReport};
 pub use monitor::{Holdings, Monitor, News, Patience};
-pub use points::{Place, Points, Survival};
+pub use points::{Ahead, Crossing, Fate, Place, Points, Survival};
 pub use rules::{RULES, Rule};
 pub use source::{Source, Summary};
 pub use tracker::{Counts, Limits, Tracker};

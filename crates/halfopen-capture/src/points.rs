@@ -3,7 +3,11 @@
 //! Captures that follow each other in time are a rotation: one point's, and one tracker's. Captures
 //! that overlap, or that show the same packets by clocks that differ, were made at different
 //! points, and each point is judged by itself; of what they say about one server the more telling
-//! counts. One tracker for all would take the same packet, seen twice, for two.
+//! counts. One tracker for all would take the same packet, seen twice, for two. What both points
+//! saw says how far their clocks differ, and what of a request one alone saw, where it was lost.
+
+mod alignment;
+mod crossing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -16,9 +20,16 @@ use halfopen_core::verdict::Verdict;
 
 use crate::infer::{Diagnosis, PathReport};
 use crate::route::Witness;
+use crate::sample::Sample;
 use crate::source::{Source, Summary};
 use crate::tracker::{Counts, Limits, Tracker};
+use alignment::Alignment;
 
+pub use alignment::Ahead;
+pub use crossing::{Crossing, Fate};
+
+/// Of more points, the clocks of the later ones are not compared.
+const COMPARED_MAX: usize = 32;
 /// The last frame of one file and the first of the next may be out of order by this much.
 const SEAM_MAX: Duration = Duration::from_millis(10);
 
@@ -27,6 +38,7 @@ const SEAM_MAX: Duration = Duration::from_millis(10);
 pub struct Points {
     limits: Limits,
     seed: u64,
+    compared: bool,
     list: Vec<Point>,
     /// The number of frames before each capture, in the order of reading, and its point.
     starts: Vec<(u64, usize, usize)>,
@@ -68,7 +80,14 @@ impl Points {
     /// For `seed` see [`Tracker::new`].
     #[must_use]
     pub fn new(limits: Limits, seed: u64) -> Self {
-        Self { limits, seed, list: Vec::new(), starts: Vec::new(), frames: 0 }
+        Self { limits, seed, compared: false, list: Vec::new(), starts: Vec::new(), frames: 0 }
+    }
+
+    /// Has points compared with each other: what [`clocks`](Self::clocks) and
+    /// [`crossings`](Self::crossings) tell takes some memory and time of each.
+    #[must_use]
+    pub fn compared(self) -> Self {
+        Self { compared: true, ..self }
     }
 
     /// Reads the capture that the caller counts as `capture`. Captures must come in the order in
@@ -79,7 +98,8 @@ impl Points {
     pub fn read<R: Read>(&mut self, capture: usize, family: &str, source: Source<R>) -> Summary {
         let index = self.continued(&source, family);
         let index = index.unwrap_or_else(|| {
-            let tracker = Tracker::new(self.limits, self.seed);
+            let mut tracker = Tracker::new(self.limits, self.seed);
+            tracker.sample = self.compared.then(|| Box::new(Sample::default()));
             self.list.push(Point { tracker, family: family.to_owned(), last: None });
             self.list.len() - 1
         });
@@ -129,6 +149,33 @@ impl Points {
     pub fn point(&self, capture: usize) -> Option<usize> {
         let mut starts = self.starts.iter();
         starts.find(|&&(_, other, _)| other == capture).map(|&(.., point)| point)
+    }
+
+    /// Returns how far the clock of each of the first `count` captures is ahead of that of the
+    /// first; `None` if nothing shows it.
+    #[must_use]
+    pub fn clocks(&self, count: usize) -> Vec<Option<Ahead>> {
+        let mut known = vec![None; self.list.len()];
+        let Some(first) = self.point(0) else { return vec![None; count] };
+        known[first] = Some(Ahead::SAME);
+        // Captures that have nothing in common may both have something in common with a third.
+        let mut at_hand = vec![first];
+        while let Some(one) = at_hand.pop() {
+            for other in 0..self.list.len().min(COMPARED_MAX) {
+                if known[other].is_none()
+                    && let Some(alignment) = self.align(one, other)
+                {
+                    known[other] = known[one].map(|known| alignment.ahead.over(known));
+                    at_hand.push(other);
+                }
+            }
+        }
+        (0..count).map(|capture| known[self.point(capture)?]).collect()
+    }
+
+    fn align(&self, one: usize, other: usize) -> Option<Alignment> {
+        let sample = |point: usize| self.list[point].tracker.sample.as_deref();
+        Alignment::of(sample(one)?, sample(other)?)
     }
 
     /// Returns the pauses that connections to `server` survived, the shortest first: of several

@@ -16,6 +16,7 @@ use halfopen_core::wire::tcp::Flags;
 
 use crate::clock::{Clock, Moment};
 use crate::route::Route;
+use crate::sample::Sample;
 use crate::sighting::Sighting;
 use crate::timeline::{Carries, End, Mark, Sender, Timeline};
 use crate::tunnel;
@@ -80,6 +81,8 @@ pub struct Tracker {
     counts: Counts,
     last: Option<Instant>,
     pub(crate) vacancies: Vacancies,
+    /// What another point's capture is compared by; `None` if there is none.
+    pub(crate) sample: Option<Box<Sample>>,
 }
 
 impl Tracker {
@@ -101,6 +104,7 @@ impl Tracker {
             counts: Counts::default(),
             last: None,
             vacancies: Vacancies::default(),
+            sample: None,
         }
     }
 
@@ -159,6 +163,11 @@ impl Tracker {
         let route = &mut self.routes[timeline.path as usize];
         let observed = timeline.observe(index, from, seen, route);
         self.counts.duplicates += u64::from(observed.duplicate);
+        if let Some(sample) = self.sample.as_deref_mut().filter(|_| !observed.duplicate)
+            && !timeline.twin
+        {
+            sample.take(from, seen);
+        }
         if let Some(repeated) = observed.repeats {
             self.timelines[repeated as usize].repeated = true;
         }
@@ -268,16 +277,23 @@ impl Tracker {
         None
     }
 
-    /// Tells whether a segment with something in it is old on a connection that is known; `None`
-    /// if it has nothing in it, or nothing is known.
+    /// Tells whether a segment with something in it is old on a connection that is known, or came
+    /// by under another name; `None` if it has nothing in it, or nothing is known.
     pub(crate) fn has_seen(&self, view: View<'_>) -> Option<bool> {
         let view = tunnel::innermost(view);
         let tcp = view.tcp()?;
-        let (src, dst) = End::of_segment(view, &tcp);
-        let timeline = &self.timelines[self.find_ends(src, dst)? as usize];
-        let from = if timeline.client == src { Sender::Client } else { Sender::Server };
         let length = tcp.seq_len(view.payload_len());
-        (length > 0).then(|| timeline.half(from).has_seen(tcp.seq, length))
+        if length == 0 {
+            return None;
+        }
+        let (src, dst) = End::of_segment(view, &tcp);
+        let Some(index) = self.find_ends(src, dst) else {
+            let len = u32::try_from(view.payload_len()).ok()?;
+            return self.sample.as_ref()?.has(&tcp, len).then_some(true);
+        };
+        let timeline = &self.timelines[index as usize];
+        let from = if timeline.client == src { Sender::Client } else { Sender::Server };
+        Some(timeline.half(from).has_seen(tcp.seq, length))
     }
 
     #[inline]

@@ -4,13 +4,14 @@ use core::cmp::Reverse;
 use core::fmt;
 use std::net::SocketAddr;
 
-use halfopen_capture::{Closings, Counts, Diagnosis, PathReport};
+use halfopen_capture::{Ahead, Closings, Counts, Diagnosis, PathReport, Points};
 use halfopen_core::cause::{Cause, Culprit, Finding, Harm, Mechanism};
 use halfopen_core::flow::FlowKey;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_core::verdict::{Evidence, Verdict};
 
 use crate::advice::Advice;
+use crate::between::{self, Between};
 use crate::clocks;
 use crate::join;
 use crate::log::Log;
@@ -31,7 +32,7 @@ pub struct Judgement {
     pub counts: Counts,
     /// How far the clock of each capture is ahead of the first source's, in the order of the
     /// captures; `None` if that is not known.
-    pub capture_offsets: Vec<Option<Offset>>,
+    pub capture_offsets: Vec<Option<Ahead>>,
     /// The same of each log.
     pub log_offsets: Vec<Option<Offset>>,
 }
@@ -67,6 +68,8 @@ pub struct Path {
     pub masked: u64,
     /// Of these, how many the server may have processed twice.
     pub maybe_twice: u64,
+    /// What became of them between each two captures that show them.
+    pub between: Vec<Between>,
     /// The reason in one sentence.
     pub because: String,
     /// What shows it; empty only if nothing is wrong.
@@ -113,11 +116,12 @@ pub struct Flow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offset(pub i64);
 
-/// Judges what `count` captures show and logs say.
+/// Judges what `count` captures show, as they were read, and logs say.
 #[must_use]
-pub fn judge(captures: Diagnosis, count: usize, logs: &[Log]) -> Judgement {
-    let Diagnosis { paths, flows, flows_omitted, counts, .. } = captures;
+pub fn judge(points: &Points, count: usize, logs: &[Log]) -> Judgement {
+    let Diagnosis { paths, flows, flows_omitted, counts, .. } = points.diagnose();
     let mut paths: Vec<Path> = paths.into_iter().map(Path::from).collect();
+    between::tell(&mut paths, &points.crossings());
     let view = View::new(logs);
     join::join(&mut paths, &view);
     paths.sort_by(|one, other| one.rank().cmp(&other.rank()));
@@ -126,46 +130,62 @@ pub fn judge(captures: Diagnosis, count: usize, logs: &[Log]) -> Judgement {
         flows: flows.into_iter().map(Flow::from).collect(),
         flows_omitted,
         counts,
-        capture_offsets: vec![None; count],
+        capture_offsets: points.clocks(count),
         log_offsets: vec![None; logs.len()],
     };
-    judgement.align(&clocks::of_logs(&view, logs.len()));
+    judgement.align(points, &clocks::of_logs(&view, logs.len()));
     judgement
 }
 
 impl Judgement {
-    /// Says how far the clocks of sources differ, and puts what logs say on the first source's time
-    /// line. `moments` are those that each log knows.
-    fn align(&mut self, moments: &[Vec<Instant>]) {
-        let (captures, logs) = (&mut self.capture_offsets, &mut self.log_offsets);
-        let frames = self.flows.iter().flat_map(|flow| &flow.evidence).map(|seen| seen.at);
-        let first: Vec<Instant> = match captures.len() {
-            0 => moments.first().cloned().unwrap_or_default(),
-            1 => frames.collect(),
-            // Which frames are whose is not known here.
-            _ => Vec::new(),
+    /// Puts what captures show on the first one's time line, says how far the clocks of logs differ
+    /// from it, and puts what they say there, too. `moments` are those that each log knows.
+    fn align(&mut self, points: &Points, moments: &[Vec<Instant>]) {
+        let (captures, logs) = (&self.capture_offsets, &mut self.log_offsets);
+        for seen in self.flows.iter_mut().flat_map(|flow| &mut flow.evidence) {
+            seen.shift(points, captures, &[]);
+        }
+        let known = |seen: &&Seen| match seen.place {
+            Place::Frame(frame) => {
+                captures.get(points.place(frame).capture).is_some_and(Option::is_some)
+            }
+            Place::Line { .. } => false,
         };
-        if let Some(own) = captures.first_mut().or(logs.first_mut()) {
+        let shown = self.flows.iter().flat_map(|flow| &flow.evidence);
+        let frames: Vec<Instant> = shown.filter(known).map(|seen| seen.at).collect();
+        let first = if captures.is_empty() { moments.first() } else { Some(&frames) };
+        if captures.is_empty()
+            && let Some(own) = logs.first_mut()
+        {
             *own = Some(Offset(0));
         }
         for (offset, moments) in logs.iter_mut().zip(moments).filter(|(it, _)| it.is_none()) {
-            *offset = clocks::offset(&first, moments);
+            *offset = first.and_then(|first| clocks::offset(first, moments));
         }
         for path in &mut self.paths {
             let opinions = path.suspects.iter_mut().flat_map(|opinion| &mut opinion.evidence);
-            path.evidence.iter_mut().chain(opinions).for_each(|seen| seen.shift(logs));
+            let all = path.evidence.iter_mut().chain(opinions);
+            all.for_each(|seen| seen.shift(points, captures, logs));
         }
     }
 }
 
 impl Seen {
-    /// Puts what a log says on the first source's time line.
-    fn shift(&mut self, offsets: &[Option<Offset>]) {
-        let Place::Line { log, .. } = self.place else { return };
-        let Some(Some(Offset(ahead))) = offsets.get(log) else { return };
-        if Duration::from_nanos(ahead.unsigned_abs()) >= clocks::OFFSET_MIN {
-            let nanos = self.at.as_nanos().saturating_add_signed(ahead.saturating_neg());
-            self.at = Instant::from_nanos(nanos);
+    /// Puts what a capture shows or a log says on the first source's time line.
+    fn shift(&mut self, points: &Points, captures: &[Option<Ahead>], logs: &[Option<Offset>]) {
+        match self.place {
+            Place::Frame(frame) => {
+                if let Some(Some(ahead)) = captures.get(points.place(frame).capture) {
+                    self.at = ahead.put(self.at);
+                }
+            }
+            Place::Line { log, .. } => {
+                let Some(Some(Offset(ahead))) = logs.get(log) else { return };
+                if Duration::from_nanos(ahead.unsigned_abs()) >= clocks::OFFSET_MIN {
+                    let nanos = self.at.as_nanos().saturating_add_signed(ahead.saturating_neg());
+                    self.at = Instant::from_nanos(nanos);
+                }
+            }
         }
     }
 }
@@ -188,6 +208,7 @@ impl Path {
             failures: 0,
             masked: 0,
             maybe_twice: 0,
+            between: Vec::new(),
             because: String::new(),
             evidence: Vec::new(),
             suspects: Vec::new(),
@@ -220,6 +241,7 @@ impl From<PathReport> for Path {
             failures: report.failures,
             masked: report.masked,
             maybe_twice: report.maybe_twice,
+            between: Vec::new(),
             because: report.because,
             evidence: report.evidence.into_iter().map(Seen::from).collect(),
             suspects: Vec::new(),

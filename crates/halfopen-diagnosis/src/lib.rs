@@ -7,6 +7,7 @@
 
 mod account;
 pub mod advice;
+mod between;
 mod clocks;
 mod conclude;
 pub mod evidence;
@@ -17,5 +18,7 @@ pub mod matching;
 pub mod suspect;
 mod view;
 
+pub use between::Between;
+pub use halfopen_capture::Ahead;
 pub use judgement::{Flow, Judgement, Offset, Path, Server, judge};
 pub use log::{Log, Logs};

@@ -190,6 +190,12 @@ impl Case<'_> {
         matches!(self.path.cause, Cause::IdleExpiry | Cause::IdleExpiryInFlight)
     }
 
+    /// Says where all requests without a response were lost, if two captures show it.
+    fn lost(&self) -> Option<String> {
+        let [near, far] = self.path.lost_between()?.captures;
+        Some(format!("all requests without a response were lost between captures {near} and {far}"))
+    }
+
     /// Tells whether connections ended that had been idle.
     fn has_pauses(&self) -> bool {
         let told = self.account.is_some_and(|account| !account.deaths.is_empty());
@@ -244,6 +250,12 @@ impl Opinion {
 
     fn ruled_out(self, why: String) -> Self {
         self.stands(Standing::RuledOut, why)
+    }
+
+    /// Adds one more reason.
+    fn because(mut self, reason: Option<String>) -> Self {
+        self.why.extend(reason.into_iter().flat_map(|reason| ["; ".to_owned(), reason]));
+        self
     }
 
     fn cannot_tell(self) -> Self {

@@ -47,7 +47,7 @@ fn mixtures(folder: &Path) -> Vec<Vec<&'static str>> {
 }
 
 fn judge(folder: &Path, sources: &[&str]) -> Judgement {
-    let mut points = Points::new(Limits::default(), 1);
+    let mut points = Points::new(Limits::default(), 1).compared();
     let mut logs = Logs::new();
     let mut captures = 0;
     for source in sources {
@@ -65,7 +65,7 @@ fn judge(folder: &Path, sources: &[&str]) -> Judgement {
             logs.read(form.expect("the form is known"), Lines::new(bytes).unwrap());
         }
     }
-    halfopen_diagnosis::judge(points.diagnose(), captures, logs.list())
+    halfopen_diagnosis::judge(&points, captures, logs.list())
 }
 
 /// What is true of a folder, in the words of a report.

@@ -59,7 +59,8 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     let interrupt = Interrupt::listen();
     let Inputs { reading, captures, logs, mut notes } = Inputs::open(order, interrupt.clone())?;
     let names: Vec<String> = captures.iter().map(input::Capture::name).collect();
-    let mut points = Points::new(Limits::default(), RandomState::new().build_hasher().finish());
+    let points = Points::new(Limits::default(), RandomState::new().build_hasher().finish());
+    let mut points = if captures.len() > 1 { points.compared() } else { points };
     let mut summaries: Vec<Summary> = names.iter().map(|_| Summary::default()).collect();
     let captures = input::in_order_of_time(captures);
     let again = Again::new(&captures);
@@ -89,7 +90,7 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
         logs: log_names.iter().zip(logs.list()).collect(),
         notes,
     };
-    let mut judgement = halfopen_diagnosis::judge(points.diagnose(), names.len(), logs.list());
+    let mut judgement = halfopen_diagnosis::judge(&points, names.len(), logs.list());
     judgement.advise(client.as_ref(), logs.list());
     #[cfg(feature = "parquet")]
     evidence::write(&order.learning, &judgement, &points)?;

@@ -26,7 +26,7 @@ pub(crate) use picture::Pictures;
 pub(crate) use remarks::remarks;
 pub(crate) use text::{WIDTH, text};
 pub(crate) use value::Seconds;
-use value::{At, Shift};
+use value::{At, Clock, Shift};
 
 /// The version of the report's form. Fields may be added within one.
 const FORMAT: u32 = 1;
@@ -64,7 +64,11 @@ pub(crate) struct Capture {
     packets: u64,
     first: Option<At>,
     last: Option<At>,
-    clock_offset_s: Option<Shift>,
+    clock_offset_s: Option<f64>,
+    clock_error_s: Option<f64>,
+    clock_drift_ppm: Option<f64>,
+    #[serde(skip)]
+    clock: Option<Clock>,
     notes: Vec<String>,
 }
 
@@ -98,6 +102,7 @@ pub(crate) struct Path {
     failures: u64,
     masked: u64,
     maybe_twice: u64,
+    between: Vec<Between>,
     because: String,
     evidence: Vec<Evidence>,
     lines: Vec<Line>,
@@ -105,6 +110,15 @@ pub(crate) struct Path {
     limits: Vec<remedy::Limit>,
     advice: Option<remedy::Advice>,
     notes: Vec<String>,
+}
+
+/// What became of requests without a response between two captures.
+#[derive(Debug, Serialize)]
+struct Between {
+    captures: [usize; 2],
+    never_came: u64,
+    came: u64,
+    answer_lost: u64,
 }
 
 /// Between which pauses the limit lies.
@@ -183,7 +197,7 @@ impl Report {
     pub(crate) fn of_capture(name: &String, summary: &Summary, points: &Points) -> Self {
         let captures = vec![(name, summary)];
         let sources = Sources { captures, points, logs: Vec::new(), notes: Vec::new() };
-        let mut judgement = diagnosis::judge(points.diagnose(), 1, &[]);
+        let mut judgement = diagnosis::judge(points, 1, &[]);
         judgement.advise(None, &[]);
         Self::new(sources, judgement)
     }
@@ -215,14 +229,18 @@ pub(crate) fn json(report: &Report) -> String {
 }
 
 impl Capture {
-    fn new(name: &str, summary: &Summary, offset: Option<diagnosis::Offset>) -> Self {
+    fn new(name: &str, summary: &Summary, ahead: Option<diagnosis::Ahead>) -> Self {
+        let clock = ahead.map(Clock);
         Self {
             file: name.to_owned(),
             frames: summary.frames,
             packets: summary.packets,
             first: summary.first.map(At),
             last: summary.last.map(At),
-            clock_offset_s: offset.map(Shift),
+            clock_offset_s: clock.map(Clock::offset_s),
+            clock_error_s: clock.map(Clock::error_s),
+            clock_drift_ppm: clock.and_then(Clock::drift_ppm),
+            clock,
             notes: notes::notes(summary),
         }
     }
@@ -265,6 +283,7 @@ impl Path {
             failures: path.failures,
             masked: path.masked,
             maybe_twice: path.maybe_twice,
+            between: path.between.into_iter().map(Between::from).collect(),
             because: path.because,
             evidence,
             lines,
@@ -273,6 +292,13 @@ impl Path {
             advice: path.advice.map(remedy::Advice::from),
             notes: path.notes,
         }
+    }
+}
+
+impl From<diagnosis::Between> for Between {
+    fn from(between: diagnosis::Between) -> Self {
+        let diagnosis::Between { captures, never_came, came, answer_lost } = between;
+        Self { captures, never_came, came, answer_lost }
     }
 }
 

@@ -53,7 +53,10 @@ fn the_report_of_every_capture_matches_the_schema() {
         if !capture.exists() {
             continue;
         }
-        let report = diagnose(&["--json", capture.to_str().unwrap()]);
+        let far = capture.with_file_name("server-side.pcap.gz");
+        let mut args = vec!["--json", capture.to_str().unwrap()];
+        args.extend(far.exists().then(|| far.to_str().unwrap()));
+        let report = diagnose(&args);
         let report: Value = serde_json::from_str(&report).unwrap();
         let errors: Vec<String> = validator
             .iter_errors(&report)
@@ -121,6 +124,15 @@ fn two_captures_read_like_this() {
     insta::assert_snapshot!(diagnose(&[
         "captures/incident-nat350-alb1800-resttemplate/client.pcap",
         "captures/bracket-nat350-requests/client.pcap",
+    ]));
+}
+
+#[test]
+fn both_sides_of_a_box_read_like_this() {
+    insta::assert_snapshot!(diagnose(&[
+        "captures/bracket-nat350-requests/client.pcap",
+        "captures/bracket-nat350-requests/server-side.pcap.gz",
+        "captures/bracket-nat350-requests/client.log.gz",
     ]));
 }
 

@@ -13,6 +13,7 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
         }
         (Some(Mechanism::SilentDrop), Culprit::Hop) => it
             .possible("a box between forgot connections and drops what follows".to_owned())
+            .because(case.lost())
             .settled_by(
                 "captures on either side of each firewall would show which one drops",
                 case.far_capture(),

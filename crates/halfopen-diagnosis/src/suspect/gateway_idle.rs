@@ -17,9 +17,11 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
                  reset, as a NAT gateway does"
                     .to_owned(),
             )
+            .because(case.lost())
             .shown_by(counted),
         _ if path.cause == Cause::IdleExpiryInFlight && path.culprit == Culprit::Hop => it
             .possible("a box between forgot connections while requests waited".to_owned())
+            .because(case.lost())
             .shown_by(counted),
         _ if path.culprit == Culprit::Peer => {
             it.ruled_out("it was the far end itself that ended the connections".to_owned())

@@ -11,9 +11,9 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
         (Cause::CloseRace, Culprit::Peer) => {
             it.confirmed("the far end closes connections as requests are on their way".to_owned())
         }
-        (Cause::IdleExpiry | Cause::IdleExpiryInFlight, Culprit::Hop) => {
-            it.ruled_out("what ended the connections did not come from the far end".to_owned())
-        }
+        (Cause::IdleExpiry | Cause::IdleExpiryInFlight, Culprit::Hop) => it
+            .ruled_out("what ended the connections did not come from the far end".to_owned())
+            .because(case.lost()),
         (
             Cause::IdleExpiry | Cause::CloseRace | Cause::PeerAbort | Cause::Inconclusive,
             Culprit::Hop | Culprit::Peer | Culprit::Client | Culprit::Unknown,

@@ -381,7 +381,7 @@ fn captured(index: usize, capture: &Capture) -> Markup {
             td { (capture.packets) " packets" }
             td.time { @if let Some(first) = capture.first { (first) } }
             td.time { @if let Some(last) = capture.last { (last) } }
-            td.time { @if let Some(offset) = capture.clock_offset_s { (offset) } }
+            td.time { @if let Some(clock) = capture.clock { (clock) } }
         }
     }
 }

@@ -187,8 +187,8 @@ fn file(index: Option<usize>, capture: &Capture) -> String {
     if let (Some(first), Some(last)) = (capture.first, capture.last) {
         let _ = write!(text, ", {first} to {last} UTC");
     }
-    if let Some(offset) = capture.clock_offset_s.filter(|offset| offset.is_telling()) {
-        let _ = write!(text, ", clock {offset}");
+    if let Some(clock) = capture.clock.filter(|clock| clock.is_telling()) {
+        let _ = write!(text, ", clock {clock}");
     }
     text.push('\n');
     for what in &capture.notes {

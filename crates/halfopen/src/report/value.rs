@@ -3,7 +3,7 @@
 use core::fmt;
 
 use halfopen_core::time::{Duration, Instant};
-use halfopen_diagnosis::Offset;
+use halfopen_diagnosis::{Ahead, Offset};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
@@ -18,6 +18,45 @@ pub(crate) struct Seconds(pub(crate) Duration);
 /// How far a clock is ahead, written in seconds and rounded to the millisecond.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shift(pub(crate) Offset);
+
+/// How far a capture's clock is ahead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock(pub(crate) Ahead);
+
+impl Clock {
+    /// Returns by how much, rounded to the microsecond.
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of centuries fit into 53 bits")]
+    pub(crate) fn offset_s(self) -> f64 {
+        let micros = self.0.nanos / 1_000 + self.0.nanos % 1_000 / 500;
+        micros as f64 / 1e6
+    }
+
+    /// Returns by how much that may be wrong, rounded up to the microsecond.
+    pub(crate) fn error_s(self) -> f64 {
+        (self.0.error.as_secs_f64() * 1e6).ceil() / 1e6
+    }
+
+    /// Returns how much it gains, in tenths of a millionth.
+    pub(crate) fn drift_ppm(self) -> Option<f64> {
+        self.0.drift_ppm.map(|drift| (drift * 10.0).round() / 10.0)
+    }
+
+    /// Tells whether it is another clock than the first.
+    pub(crate) fn is_telling(self) -> bool {
+        self.0.nanos.unsigned_abs() > u64::try_from(self.0.error.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = Seconds(self.0.error);
+        write!(f, "{:+.6} s ± {error}", self.offset_s())?;
+        match self.drift_ppm() {
+            Some(drift) => write!(f, ", gaining {drift} ppm"),
+            None => Ok(()),
+        }
+    }
+}
 
 impl Shift {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of decades fit into 53 bits")]
