@@ -101,10 +101,12 @@ impl Segment {
         self.header.flags.has(Flags::SYN) && !self.header.flags.has_any(Flags::ACK | Flags::RST)
     }
 
-    /// Tells whether it can belong to the middle of a connection, so that one can be taken up.
+    /// Tells whether it can belong to the middle of a connection, so that one can be taken up. What
+    /// only ends a connection takes none up (net/netfilter/nf_conntrack_proto_tcp.c,
+    /// `tcp_conntracks`: from `sNO`, only an ACK leads to `sES`).
     pub(super) fn can_be_adopted(&self) -> bool {
         let flags = self.header.flags;
-        flags.has(Flags::ACK) && !flags.has_any(Flags::SYN | Flags::RST)
+        flags.has(Flags::ACK) && !flags.has_any(Flags::SYN | Flags::FIN | Flags::RST)
     }
 }
 
@@ -280,8 +282,13 @@ impl Tracker {
             if from.stage < Stage::Synced || !to.is_syn_answered(ack) {
                 return Step::Aside; // such as an earlier connection's challenge to the SYN
             }
-        } else if !self.admits(side, seq, segment.end, Some(ack)) {
-            return Step::OutOfWindow;
+        } else {
+            if from.stage == Stage::Presumed && ack.since(to.end) == 1 {
+                self.half_mut(side.opposite()).end = ack; // it was taken up by a keepalive probe
+            }
+            if !self.admits(side, seq, segment.end, Some(ack)) {
+                return Step::OutOfWindow;
+            }
         }
         let half = self.half_mut(side);
         let news = segment.end.after(half.end) || half.stage == Stage::Presumed;

@@ -327,3 +327,26 @@ fn scaled_windows_count_in_full() {
     assert!(!passes(&mut scene, 5_000 + 500 * 128 + 1));
     assert!(passes(&mut scene, 5_000 + 500 * 128));
 }
+
+/// A gateway that takes up connections in their middle, and keeps their ports.
+fn adopting() -> Scene {
+    let idle = IdlePolicy { on_orphan_inside: OnOrphan::Adopt, ..policy() };
+    let mut config = GatewayConfig::nat(addr("192.0.2.1:0").ip(), idle);
+    config.out_of_window = OutOfWindow::Drop;
+    config.translation.as_mut().unwrap().preserve_port = true;
+    Scene::new(config)
+}
+
+#[test]
+fn a_fin_takes_no_connection_up() {
+    // net/netfilter/nf_conntrack_proto_tcp.c, tcp_conntracks: a FIN in state NONE is invalid.
+    assert_eq!(adopting().inside(FIN_ACK, 1_000, 5_000, 0).outside, []);
+}
+
+#[test]
+fn the_answer_to_the_probe_that_took_a_connection_up_passes() {
+    let mut scene = adopting();
+    assert_eq!(scene.inside(ACK, 999, 5_000, 0).outside.len(), 1);
+    assert_eq!(scene.outside(ACK, 5_000, 1_000, 0).inside.len(), 1);
+    assert_eq!(scene.inside(ACK, 1_000, 5_000, 100).outside.len(), 1);
+}
