@@ -276,8 +276,9 @@ impl Gateway {
         let mapping = self.table.get_mut(id);
         let before = mapping.phase;
         let step = if mapping.protocol() == Protocol::Tcp {
-            let segment = Segment::read(packet.view());
-            segment.map_or(Step::Aside, |segment| mapping.tcp.track(before, side, &segment))
+            let (segment, opener) = (Segment::read(packet.view()), mapping.opened_by());
+            let track = |segment| mapping.tcp.track(before, side, opener, &segment);
+            segment.map_or(Step::Aside, track)
         } else if before == Phase::Udp && side != mapping.opened_by() {
             Step::To { phase: Phase::UdpStream, news: true }
         } else {

@@ -191,7 +191,7 @@ pub enum Discard {
     Protocol,
     /// Its filter lets only known peers in.
     Filtered,
-    /// Its sequence number lies outside the window that the hop tracks.
+    /// It lies outside the window that the hop tracks, or no connection has such a segment.
     OutOfWindow,
     /// Its time to live ran out.
     TtlExpired,

@@ -167,8 +167,11 @@ pub enum FragmentRule {
     Drop,
 }
 
-/// What a gateway does with TCP segments outside the window it tracks. In neither case do they
-/// start a timer again or change what it remembers.
+/// What a gateway does with TCP segments outside the window it tracks, and with those that no
+/// connection has. In neither case do they start a timer again or change what it remembers.
+///
+/// What repeats older data than a window, or goes beyond the window by no more than another, passes
+/// in either case, as with Linux, since the ends sort it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutOfWindow {

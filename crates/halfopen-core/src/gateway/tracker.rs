@@ -20,6 +20,10 @@ const SYN_DATA_MAX: i32 = 0xffff;
 /// whose window scale, was not seen.
 const WINDOW_MAX: u32 = 1 << 30;
 
+/// How far behind what was sent an acknowledgment may always be, as Linux has it
+/// (`net/netfilter/nf_conntrack_proto_tcp.c`, `MAXACKWINCONST`).
+const UNACKED_MIN: u32 = 66_000;
+
 /// What both ends of a connection have said.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tracker {
@@ -67,6 +71,19 @@ pub(super) struct Segment {
     scale: Option<u8>,
 }
 
+/// How a segment lies to what its receiver can have asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    /// Within the window.
+    Within,
+    /// Long before it.
+    Before,
+    /// After it, by no more than another window.
+    Over,
+    /// Nowhere near it, or its sender acknowledges what was never sent.
+    Beyond,
+}
+
 /// What a segment means to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -79,7 +96,7 @@ pub(super) enum Step {
     },
     /// It may be genuine and must pass, but it proves nothing: the ends will sort it out.
     Aside,
-    /// It lies outside the window.
+    /// No connection in this phase has such a segment, or its window does not reach so far.
     OutOfWindow,
     /// It opens a new connection where this one is over.
     Anew,
@@ -102,7 +119,7 @@ impl Segment {
     }
 
     /// Tells whether it can belong to the middle of a connection, so that one can be taken up. What
-    /// only ends a connection takes none up (net/netfilter/nf_conntrack_proto_tcp.c,
+    /// only ends a connection takes none up (`net/netfilter/nf_conntrack_proto_tcp.c`,
     /// `tcp_conntracks`: from `sNO`, only an ACK leads to `sES`).
     pub(super) fn can_be_adopted(&self) -> bool {
         let flags = self.header.flags;
@@ -156,18 +173,24 @@ impl Tracker {
         tracker
     }
 
-    /// Takes a segment from `side` while the connection is in `phase`.
+    /// Takes a segment from `side` while the connection, which `opener` opened, is in `phase`.
     #[inline]
-    pub(super) fn track(&mut self, phase: Phase, side: Side, segment: &Segment) -> Step {
+    pub(super) fn track(
+        &mut self,
+        phase: Phase,
+        side: Side,
+        opener: Side,
+        segment: &Segment,
+    ) -> Step {
         let flags = segment.header.flags;
         if flags.has(Flags::RST) {
             self.reset(phase, side, segment)
         } else if flags.has(Flags::SYN) {
-            self.synchronise(phase, side, segment)
+            self.synchronise(phase, side, opener, segment)
         } else if flags.has(Flags::ACK) {
             self.converse(phase, side, segment)
         } else {
-            Step::Aside // RFC 9293 section 3.10.7.4, fifth: its receiver drops it
+            Step::OutOfWindow // RFC 9293 section 3.10.7.4, fifth: its receiver drops it
         }
     }
 
@@ -178,7 +201,7 @@ impl Tracker {
         let genuine = flags.has(Flags::ACK) && !flags.has_any(Flags::SYN | Flags::RST);
         // The first part is the oldest, and the last goes farthest.
         let known = self.half(side).stage != Stage::Presumed;
-        genuine && known && self.admits(side, segment.end, seq, Some(ack))
+        genuine && known && self.fit(side, segment.end, seq, Some(ack)) == Fit::Within
     }
 
     /// Returns the phase of a connection that was not reset.
@@ -222,19 +245,24 @@ impl Tracker {
             return if refused { done } else { Step::Aside };
         }
         let expected = if to.stage >= Stage::Presumed { to.acked } else { from.end };
-        let exact = seq.since(expected) >= 0 && from.end.since(seq) >= 0;
-        let in_window = self.admits(side, seq, seq, None);
+        let is_new = seq.since(expected) >= 0;
+        let exact = is_new && from.end.since(seq) >= 0;
+        // Some set the flag and acknowledge nothing.
+        let ack = Some(ack).filter(|ack| flags.has(Flags::ACK) && ack.0 != 0);
+        let fit = self.fit(side, seq, seq, ack);
         let closing = matches!(phase, Phase::HalfClosed | Phase::Closing | Phase::TimeWait);
-        if exact || closing && in_window {
-            done
-        } else if in_window || phase == Phase::Opening {
-            Step::Aside
-        } else {
+        if phase == Phase::Opening {
+            if exact { done } else { Step::Aside }
+        } else if !is_new || fit == Fit::Beyond {
             Step::OutOfWindow
+        } else if fit == Fit::Within && (exact || closing) {
+            done
+        } else {
+            Step::Aside
         }
     }
 
-    fn synchronise(&mut self, phase: Phase, side: Side, segment: &Segment) -> Step {
+    fn synchronise(&mut self, phase: Phase, side: Side, opener: Side, segment: &Segment) -> Step {
         let Header { seq, ack, flags, .. } = segment.header;
         let answers = flags.has(Flags::ACK);
         if phase == Phase::Opening {
@@ -242,6 +270,9 @@ impl Tracker {
         }
         if !answers && matches!(phase, Phase::TimeWait | Phase::Reset) {
             return Step::Anew;
+        }
+        if answers == (side == opener) {
+            return Step::OutOfWindow; // who opened the connection asks, the other answers
         }
         if answers && self.reopening == NonZeroU32::new(ack.0) {
             // Both ends agree on a new connection, so the one known here was long gone.
@@ -261,6 +292,9 @@ impl Tracker {
 
     fn handshake(&mut self, side: Side, segment: &Segment, answers: bool) -> Step {
         let (known, other) = (*self.half(side), *self.half(side.opposite()));
+        if answers && (other.stage == Stage::Unheard || segment.header.ack.after(other.end)) {
+            return Step::OutOfWindow; // it answers what was not said
+        }
         if answers && !other.is_syn_answered(segment.header.ack) {
             return Step::Aside; // such as one from an earlier connection of the same ends
         }
@@ -279,15 +313,27 @@ impl Tracker {
         let Header { seq, ack, flags, .. } = segment.header;
         let (from, to) = (*self.half(side), *self.half(side.opposite()));
         if phase == Phase::Opening {
-            if from.stage < Stage::Synced || !to.is_syn_answered(ack) {
+            let unheard = to.stage == Stage::Unheard;
+            let challenges = from.stage < Stage::Synced;
+            if unheard || if challenges { flags.has(Flags::FIN) } else { ack.after(to.end) } {
+                return Step::OutOfWindow; // it acknowledges what was not said
+            }
+            if challenges || !to.is_syn_answered(ack) {
                 return Step::Aside; // such as an earlier connection's challenge to the SYN
             }
         } else {
             if from.stage == Stage::Presumed && ack.since(to.end) == 1 {
                 self.half_mut(side.opposite()).end = ack; // it was taken up by a keepalive probe
             }
-            if !self.admits(side, seq, segment.end, Some(ack)) {
-                return Step::OutOfWindow;
+            match self.fit(side, seq, segment.end, Some(ack)) {
+                Fit::Within => {}
+                Fit::Before => return Step::Aside,
+                Fit::Over => {
+                    let half = self.half_mut(side);
+                    half.end = segment.end;
+                    return Step::Aside;
+                }
+                Fit::Beyond => return Step::OutOfWindow,
             }
         }
         let half = self.half_mut(side);
@@ -314,21 +360,35 @@ impl Tracker {
         half.window = half.window.max(u32::from(window) << shift);
     }
 
-    /// Tells whether the other end can have asked for what `side` sends, and whether `side` can
-    /// have been told what it acknowledges.
+    /// Tells how a segment from `side` lies to what the other end can have asked for, and whether
+    /// `side` can have been told what it acknowledges.
     ///
     /// The bounds are those of van Rooij's "Real stateful TCP packet filtering in IP Filter"
     /// (2001), made wider by not following each window: what the other end has acknowledged plus
-    /// the largest window that it ever offered. A segment that repeats older data is admitted as
-    /// far back as such a window, so that a loss of acknowledgments stalls nothing.
-    fn admits(&self, side: Side, seq: Seq, end: Seq, ack: Option<Seq>) -> bool {
+    /// the largest window that it ever offered. A segment that repeats older data is within as
+    /// far back as such a window, so that a loss of acknowledgments stalls nothing. As in Linux
+    /// (`net/netfilter/nf_conntrack_proto_tcp.c`, `tcp_in_window`), one that is older still, or too
+    /// long by no more than another window, is let pass.
+    fn fit(&self, side: Side, seq: Seq, end: Seq, ack: Option<Seq>) -> Fit {
         let (from, to) = (self.half(side), self.half(side.opposite()));
         let window = i32::try_from(to.window.min(WINDOW_MAX)).unwrap_or(i32::MAX);
-        let asked_for = seq.since(to.acked) <= window;
-        // A keepalive probe is one before (RFC 9293 section 3.8.4).
-        let not_stale = from.end.since(end) <= window.saturating_add(1);
         let sent = ack.is_none_or(|ack| to.stage == Stage::Presumed || !ack.after(to.end));
-        (asked_for && not_stale || from.stage == Stage::Presumed) && sent
+        let unacked = i32::try_from(from.window.clamp(UNACKED_MIN, WINDOW_MAX)).unwrap_or(i32::MAX);
+        let timely = ack.is_none_or(|ack| to.end.since(ack) <= unacked);
+        // A keepalive probe is one before (RFC 9293 section 3.8.4).
+        let recent = from.end.since(end) <= window.saturating_add(1);
+        let asked_for = seq.since(to.acked) <= window;
+        if !sent {
+            Fit::Beyond
+        } else if from.stage == Stage::Presumed || asked_for && recent && timely {
+            Fit::Within
+        } else if asked_for {
+            Fit::Before
+        } else if recent && timely && end.since(to.acked) < window.saturating_mul(2) {
+            Fit::Over
+        } else {
+            Fit::Beyond
+        }
     }
 
     const fn half(&self, side: Side) -> &Half {

@@ -154,7 +154,7 @@ fn the_histories_meet_everything_that_a_gateway_can_do() {
 #[test]
 fn in_the_histories_packets_for_several_pass_whole_and_are_cut_up() {
     let (mut whole, mut cut) = (0, 0);
-    for seed in 0..60 {
+    for seed in 0..120 {
         let mut rng = Rng::new(seed);
         let hop_rng = rng.fork();
         let make = || -> Box<dyn Hop> { Box::new(any_gateway(&mut hop_rng.clone())) };
