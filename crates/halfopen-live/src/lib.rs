@@ -4,8 +4,8 @@
 //! the connections of an interface for as long as they come (Linux only): a `sniffer` shows it the
 //! frames that a `filter` lets through, `metrics` and [`exporter`] tell others what it knows. A
 //! `carry::Carrier` drives the hops of a path with real packets, between two `tun` interfaces; a
-//! `namespace` is a network of its own for such packets, where they meet nobody else's. What only
-//! unsafe code can ask stands in one private module, `sys`.
+//! `namespace` is a network of its own for such packets, where they meet nobody else's, and a
+//! `program` runs inside. What only unsafe code can ask stands in one private module, `sys`.
 
 #[cfg(target_os = "linux")]
 pub mod carry;
@@ -21,6 +21,8 @@ pub mod metrics;
 pub mod namespace;
 #[cfg(target_os = "linux")]
 pub mod privileges;
+#[cfg(target_os = "linux")]
+pub mod program;
 #[cfg(target_os = "linux")]
 pub mod sensor;
 #[cfg(target_os = "linux")]

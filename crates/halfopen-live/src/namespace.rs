@@ -69,7 +69,7 @@ impl Namespace {
         let done = thread::scope(|scope| {
             let thread = thread::Builder::new().name("namespace".to_owned());
             let thread = thread.spawn_scoped(scope, || {
-                setns(&self.file, CloneFlags::CLONE_NEWNET)?;
+                self.enter()?;
                 Ok(task())
             })?;
             match thread.join() {
@@ -87,6 +87,16 @@ impl Namespace {
     pub fn set_parameter(&self, path: &str, value: &str) -> Result<(), Error> {
         let refused = |error| Error::new(format!("set {path} to {value}"), error);
         self.run(|| fs::write(format!("/proc/sys/{path}"), value))?.map_err(refused)
+    }
+
+    /// Moves the calling thread inside. It must not be used for anything else afterwards.
+    pub(crate) fn enter(&self) -> io::Result<()> {
+        Ok(setns(&self.file, CloneFlags::CLONE_NEWNET)?)
+    }
+
+    pub(crate) fn try_clone(&self) -> Result<Self, Error> {
+        let file = self.file.try_clone();
+        Ok(Self { file: file.map_err(|error| Error::new("share a network namespace", error))? })
     }
 
     /// Returns the number by which the kernel knows the namespace, as in `net:[4026532008]` of

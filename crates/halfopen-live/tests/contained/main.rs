@@ -8,3 +8,4 @@
 
 mod namespace;
 mod owner;
+mod program;
