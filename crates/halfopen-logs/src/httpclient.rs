@@ -25,6 +25,8 @@ pub struct HttpClient {
     connections: BTreeMap<Box<str>, Connection>,
     /// The connection of each endpoint of version 5.
     endpoints: BTreeMap<Box<str>, Endpoint>,
+    /// The connection of each exchange of version 5.
+    exchanges: BTreeMap<Box<str>, Box<str>>,
     /// What each thread leased last, by what stands in brackets before the message.
     threads: BTreeMap<Box<str>, Lease>,
     product: Option<Box<str>>,
@@ -125,7 +127,10 @@ impl HttpClient {
             Phrase::Connecting { endpoint } => {
                 self.endpoints.entry(endpoint.into()).or_default().fresh = true;
             }
-            Phrase::Executing { endpoint, connection } => {
+            Phrase::Executing { endpoint, exchange, connection } => {
+                if let Some(exchange) = exchange {
+                    self.exchanges.insert(exchange.into(), connection.into());
+                }
                 let known = self.endpoints.entry(endpoint.into()).or_default();
                 known.connection = connection.into();
                 let reused = !known.fresh;
@@ -153,9 +158,14 @@ impl HttpClient {
             }
             Phrase::Closing { connection } => self.closing(connection, place),
             Phrase::Touched { connection } => self.settle_lease(connection, true, place),
-            Phrase::Failed { words } => self.attempt_failed(words, place),
+            Phrase::Failed { exchange, words } => self.attempt_failed(exchange, words, place),
         }
         true
+    }
+
+    /// Takes note of a failure that is told already, of which an exception may tell again.
+    pub fn note_failure(&mut self, at: Instant, how: How) {
+        self.failed = Some((at, how));
     }
 
     /// Takes a failure that the program words outside of `HttpClient`'s lines, as an exception
@@ -306,14 +316,17 @@ impl HttpClient {
     }
 
     fn failed(&mut self, connection: &str, failure: Failure, place: &mut Place<'_>) {
-        self.failed = Some((place.at, failure.how));
+        self.note_failure(place.at, failure.how);
         self.connection(connection).phase = Phase::Quiet;
         place.step(connection, Step::Failed(failure));
     }
 
-    fn attempt_failed(&mut self, words: &str, place: &mut Place<'_>) {
+    fn attempt_failed(&mut self, exchange: Option<&str>, words: &str, place: &mut Place<'_>) {
         let failure = failure::worded(words);
-        self.hear_failure(failure, place);
+        match exchange.and_then(|exchange| self.exchanges.remove(exchange)) {
+            Some(connection) => self.failed(&connection, failure, place),
+            None => self.hear_failure(failure, place),
+        }
     }
 
     fn released(&mut self, id: Name<'_>, place: &mut Place<'_>) {
@@ -382,6 +395,9 @@ impl HttpClient {
         }
         if self.endpoints.len() > REMEMBERED_MAX {
             self.endpoints.pop_first();
+        }
+        if self.exchanges.len() > REMEMBERED_MAX {
+            self.exchanges.pop_first();
         }
         if self.threads.len() > REMEMBERED_MAX {
             self.threads.pop_first();

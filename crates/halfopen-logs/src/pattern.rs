@@ -60,6 +60,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("okhttp", include_str!("../../../patterns/okhttp.toml")),
     ("go-httptrace", include_str!("../../../patterns/go-httptrace.toml")),
     ("node-http", include_str!("../../../patterns/node-http.toml")),
+    ("curl", include_str!("../../../patterns/curl.toml")),
     ("common-log", include_str!("../../../patterns/common-log.toml")),
     ("nginx-error", include_str!("../../../patterns/nginx-error.toml")),
     ("haproxy", include_str!("../../../patterns/haproxy.toml")),

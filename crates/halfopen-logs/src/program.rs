@@ -147,6 +147,9 @@ impl<'a> Reader<'a> {
             let http = Http { connection: None, ends: Ends::default(), step };
             self.tell(Record { at, line, what: What::Client(http) }, sink);
         }
+        if let What::Client(Http { step: Step::Failed(failure), .. }) = &told.what {
+            self.client.note_failure(at, failure.how);
+        }
         if !self.repeats(&told.what) {
             self.tell(Record { at: told.began(at), line, what: told.what }, sink);
         }

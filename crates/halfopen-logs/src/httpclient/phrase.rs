@@ -14,7 +14,7 @@ pub(super) enum Phrase<'a> {
     /// The pool of version 5 hands one out under the name of an endpoint.
     Endpoint { endpoint: &'a str, connection: &'a str },
     /// A request is about to be written over an endpoint's connection.
-    Executing { endpoint: &'a str, connection: &'a str },
+    Executing { endpoint: &'a str, exchange: Option<&'a str>, connection: &'a str },
     /// An endpoint has no connection yet.
     Connecting { endpoint: &'a str },
     /// A connection is being opened, to a route or an address.
@@ -36,7 +36,7 @@ pub(super) enum Phrase<'a> {
     /// Something else about a connection.
     Touched { connection: &'a str },
     /// An attempt at a request failed and is perhaps repeated.
-    Failed { words: &'a str },
+    Failed { exchange: Option<&'a str>, words: &'a str },
 }
 
 /// How a line names a connection.
@@ -116,7 +116,8 @@ fn named<'a>(before: &'a str, connection: &'a str, after: &'a str) -> Option<Phr
 /// Reads a line in which the connection's name comes last.
 fn named_last<'a>(before: &'a str, connection: &'a str) -> Option<Phrase<'a>> {
     if let Some(rest) = before.strip_suffix(" over") {
-        return Some(Phrase::Executing { endpoint: endpoint(rest)?, connection });
+        let exchange = numbered(rest, "ex-");
+        return Some(Phrase::Executing { endpoint: endpoint(rest)?, exchange, connection });
     }
     if before.ends_with(" connected") || before.ends_with(" acquired") {
         return Some(Phrase::Endpoint { endpoint: endpoint(before)?, connection });
@@ -151,7 +152,13 @@ fn unnamed(text: &str) -> Option<Phrase<'_>> {
         return Some(Phrase::Request { line });
     }
     if let Some(rest) = after("I/O exception (") {
-        return Some(Phrase::Failed { words: rest });
+        return Some(Phrase::Failed { exchange: None, words: rest });
+    }
+    // The asynchronous client says it of the exchange, in two of its layers.
+    if let Some(words) = after("execution failed: ").or_else(|| after(" request failed: "))
+        && let Some(exchange) = numbered(text, "ex-")
+    {
+        return Some(Phrase::Failed { exchange: Some(exchange), words });
     }
     let endpoint = endpoint(text)?;
     if text.contains(" connection released") {
@@ -180,12 +187,18 @@ fn number(text: &str) -> Option<&str> {
     (len > 0).then(|| &text[..len])
 }
 
-/// Returns the last name of an endpoint in a text: `ep-` and digits, which early versions wrote in
-/// hexadecimal.
+/// Returns the last name of an endpoint in a text.
 fn endpoint(text: &str) -> Option<&str> {
-    let start = text.rfind("ep-")?;
-    let len = text[start + 3..].bytes().take_while(u8::is_ascii_hexdigit).count();
-    (len >= 8).then(|| &text[start..start + 3 + len])
+    numbered(text, "ep-")
+}
+
+/// Returns the last name with this prefix in a text: digits follow, which early versions wrote in
+/// hexadecimal.
+fn numbered<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let start = text.rfind(prefix)?;
+    let name = &text[start..];
+    let len = name[prefix.len()..].bytes().take_while(u8::is_ascii_hexdigit).count();
+    (len >= 8).then(|| &name[..prefix.len() + len])
 }
 
 fn is_closing(after: &str) -> bool {
