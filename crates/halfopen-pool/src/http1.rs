@@ -26,7 +26,7 @@ use crate::stream::{Gauge, Stream};
 
 mod relay;
 
-use relay::Relay;
+use relay::{FromTransport, Relay};
 
 pub(crate) type SendError = TrySendError<Request<Body>>;
 
@@ -59,8 +59,9 @@ pub(crate) type End = Option<hyper::Error>;
 impl Connection {
     /// Speaks HTTP/1.1 on a stream on which nothing was said yet.
     pub(crate) async fn new(stream: Stream, gauge: Gauge) -> Result<Box<Self>, hyper::Error> {
-        let (sender, hyper) = http1::handshake(stream).await?;
         let relay = Arc::new(Relay::default());
+        let call = Waker::from(Arc::new(FromTransport(Arc::clone(&relay))));
+        let (sender, hyper) = http1::handshake(stream.calling(call)).await?;
         let state = State {
             hyper: Some(Box::new(hyper)),
             waker: Waker::from(Arc::clone(&relay)),
@@ -111,8 +112,13 @@ impl Connection {
     pub(crate) fn rest(&mut self) -> bool {
         let mut state = self.shared.lock();
         state.idle = true;
-        self.shared.relay.reach_watcher();
-        let ended = state.poll().is_ready();
+        let has_news = self.shared.relay.reach_watcher();
+        // As a rule the poll that brought the end of the response went on to wait for the next
+        // request, and there is nothing more to do.
+        if has_news || !self.sender.is_ready() {
+            let _end = state.poll();
+        }
+        let ended = state.hyper.is_none();
         drop(state);
         !ended && self.sender.is_ready()
     }

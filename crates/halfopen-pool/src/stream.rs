@@ -1,9 +1,11 @@
 //! The bytes of one connection on their way between hyper and the transport.
 //!
 //! hyper owns one end and the client the other, so that the client can ask the transport what the
-//! kernel knows, see whether a request was written, and keep a connection from being read.
+//! kernel knows, see whether a request was written, and keep a connection from being read. What
+//! passed is counted without a lock, since it is asked for several times a request.
 
 use core::pin::Pin;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::task::{Context, Poll, Waker, ready};
 use std::io;
 use std::net::SocketAddr;
@@ -25,27 +27,44 @@ pub(crate) trait Tap: Send {
 
 /// hyper's end.
 pub(crate) struct Stream {
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
     clock: Clock,
+    /// Whether nothing was written since it was last flushed. hyper flushes whenever it is polled.
+    is_flushed: bool,
+    /// Who is woken when the transport can move on; `None` is whoever polls.
+    call: Option<Waker>,
 }
 
 /// The client's end.
 #[derive(Clone)]
 pub(crate) struct Gauge {
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
     /// Asked for once: they do not change, and asking is a system call.
     addresses: (Option<SocketAddr>, Option<SocketAddr>),
+}
+
+struct Shared {
+    state: Mutex<State>,
+    count: Count,
+}
+
+/// What passed. hyper's end writes it, but for [`Gauge::begin`], when nothing is under way.
+#[derive(Default)]
+struct Count {
+    /// When a byte last came or went, or the connection was opened, in nanoseconds of the client's
+    /// time.
+    last_byte: AtomicU64,
+    /// When a byte last went.
+    last_sent: AtomicU64,
+    /// How many bytes went since the request began.
+    sent: AtomicU64,
+    /// How often something came since the request began; the end counts.
+    reads: AtomicU32,
 }
 
 struct State {
     transport: Box<dyn Transport>,
     tap: Option<Tapped>,
-    /// When a byte last came or went, or the connection was opened.
-    last_byte: Instant,
-    last_sent: Instant,
-    sent: u64,
-    /// How often something came since the request began; the end counts.
-    reads: u32,
     failure: Option<io::ErrorKind>,
     blind: Blind,
 }
@@ -75,17 +94,23 @@ impl Stream {
         let tap =
             tap.map(|tap| Tapped { tap, buffer: vec![0; TAPPED_READ_MAX].into_boxed_slice() });
         let addresses = (transport.local_addr(), transport.peer_addr());
-        let state = Arc::new(Mutex::new(State {
-            transport,
-            tap,
-            last_byte: clock.now(),
-            last_sent: clock.now(),
-            sent: 0,
-            reads: 0,
-            failure: None,
-            blind: Blind::No,
-        }));
-        (Self { state: Arc::clone(&state), clock }, Gauge { state, addresses })
+        let count = Count::default();
+        count.last_byte.store(clock.now().as_nanos(), Relaxed);
+        let state = State { transport, tap, failure: None, blind: Blind::No };
+        let shared = Arc::new(Shared { state: Mutex::new(state), count });
+        (
+            Self { shared: Arc::clone(&shared), clock, is_flushed: true, call: None },
+            Gauge { shared, addresses },
+        )
+    }
+
+    /// Wakes `call` when the transport can move on.
+    pub(crate) fn calling(self, call: Waker) -> Self {
+        Self { call: Some(call), ..self }
+    }
+
+    fn called<'a>(&'a self, cx: &'a Context<'_>) -> Context<'a> {
+        Context::from_waker(self.call.as_ref().unwrap_or_else(|| cx.waker()))
     }
 }
 
@@ -96,31 +121,31 @@ impl Gauge {
     }
 
     /// Begins to count what one request sends and gets back.
-    pub(crate) fn begin(&self, now: Instant) {
-        let mut state = self.lock();
-        state.sent = 0;
-        state.reads = 0;
-        state.last_sent = now;
+    pub(crate) fn begin(&self) {
+        let Count { sent, reads, .. } = &self.shared.count;
+        sent.store(0, Relaxed);
+        reads.store(0, Relaxed);
     }
 
     /// Returns how many bytes went out since the request began.
     pub(crate) fn sent(&self) -> u64 {
-        self.lock().sent
+        self.shared.count.sent.load(Relaxed)
     }
 
-    /// Returns when something last went out, or the request began.
-    pub(crate) fn last_sent(&self) -> Instant {
-        self.lock().last_sent
+    /// Returns when something last went out, if anything did since the request began.
+    pub(crate) fn last_sent(&self) -> Option<Instant> {
+        let last_sent = Instant::from_nanos(self.shared.count.last_sent.load(Relaxed));
+        (self.sent() > 0).then_some(last_sent)
     }
 
     /// Returns how often something came since the request began; the end counts.
     pub(crate) fn reads(&self) -> u32 {
-        self.lock().reads
+        self.shared.count.reads.load(Relaxed)
     }
 
     /// Returns when a byte last came or went.
     pub(crate) fn last_byte(&self) -> Instant {
-        self.lock().last_byte
+        Instant::from_nanos(self.shared.count.last_byte.load(Relaxed))
     }
 
     /// Returns what the transport failed of.
@@ -150,13 +175,28 @@ impl Gauge {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        self.shared.lock()
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    // A panic in a transport leaves nothing here half done.
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic in a transport leaves nothing here half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Count {
+    fn wrote(&self, now: Instant, length: usize) {
+        self.last_byte.store(now.as_nanos(), Relaxed);
+        self.last_sent.store(now.as_nanos(), Relaxed);
+        self.sent.store(self.sent.load(Relaxed) + length as u64, Relaxed);
+    }
+
+    fn read(&self, now: Instant) {
+        self.last_byte.store(now.as_nanos(), Relaxed);
+        self.reads.store(self.reads.load(Relaxed).saturating_add(1), Relaxed);
+    }
 }
 
 impl State {
@@ -183,10 +223,8 @@ impl State {
         Poll::Ready(Ok(()))
     }
 
-    fn wrote(&mut self, now: Instant, length: usize) {
-        self.last_byte = now;
-        self.last_sent = now;
-        self.sent += length as u64;
+    /// Lets what has arrived be seen.
+    fn see(&mut self) {
         if let Blind::UntilWritten(waker) = core::mem::replace(&mut self.blind, Blind::No)
             && let Some(waker) = waker
         {
@@ -201,18 +239,16 @@ impl Read for Stream {
         cx: &mut Context<'_>,
         cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut state = lock(&self.state);
+        let mut state = self.shared.lock();
+        let mut called = self.called(cx);
         if let Blind::UntilWritten(waker) = &mut state.blind {
-            *waker = Some(cx.waker().clone());
+            *waker = Some(called.waker().clone());
             return Poll::Pending;
         }
-        let read = ready!(state.poll_read(cx, cursor, &self.clock));
+        let read = ready!(state.poll_read(&mut called, cursor, &self.clock));
         let now = self.clock.now();
         match &read {
-            Ok(()) => {
-                state.last_byte = now;
-                state.reads = state.reads.saturating_add(1);
-            }
+            Ok(()) => self.shared.count.read(now),
             Err(error) => state.failed(now, true, error),
         }
         Poll::Ready(read)
@@ -228,34 +264,43 @@ impl Write for Stream {
         self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = lock(&self.state);
-        let flushed = ready!(Pin::new(&mut state.transport).poll_flush(cx));
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_flushed {
+            return Poll::Ready(Ok(()));
+        }
+        let mut state = self.shared.lock();
+        let flushed = ready!(Pin::new(&mut state.transport).poll_flush(&mut self.called(cx)));
         if let Err(error) = &flushed {
             state.failed(self.clock.now(), false, error);
         }
+        drop(state);
+        self.is_flushed = flushed.is_ok();
         Poll::Ready(flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut lock(&self.state).transport).poll_shutdown(cx)
+        Pin::new(&mut self.shared.lock().transport).poll_shutdown(&mut self.called(cx))
     }
 
     fn is_write_vectored(&self) -> bool {
-        lock(&self.state).transport.is_write_vectored()
+        self.shared.lock().transport.is_write_vectored()
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut state = lock(&self.state);
-        let written = ready!(Pin::new(&mut state.transport).poll_write_vectored(cx, slices));
+        self.is_flushed = false;
+        let mut state = self.shared.lock();
+        let written = ready!(
+            Pin::new(&mut state.transport).poll_write_vectored(&mut self.called(cx), slices)
+        );
         let now = self.clock.now();
         match &written {
             Ok(length) => {
-                state.wrote(now, *length);
+                self.shared.count.wrote(now, *length);
+                state.see();
                 if let Some(tapped) = &mut state.tap {
                     show(tapped, now, slices, *length);
                 }

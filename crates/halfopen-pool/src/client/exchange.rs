@@ -2,7 +2,7 @@
 
 use core::future::poll_fn;
 use core::mem;
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::{Poll, ready};
 use std::sync::Arc;
 
@@ -94,8 +94,8 @@ pub(super) async fn run(
         if lease.turn.in_company {
             give_way().await;
         }
-        lease.connection.gauge.begin(exchange.shared.clock.now());
-        let sending = lease.connection.send(request);
+        lease.connection.gauge.begin();
+        let sending = pin!(lease.connection.send(request));
         let error = match exchange.wait(&mut lease, sending).await {
             Some(Ok(response)) => return Ok(exchange.respond(lease, response)),
             Some(Err(error)) => Some(error),
@@ -200,7 +200,7 @@ impl Exchange {
     async fn wait(
         &self,
         lease: &mut Lease,
-        sending: impl Future<Output = Result<Response<Incoming>, SendError>>,
+        sending: Pin<&mut impl Future<Output = Result<Response<Incoming>, SendError>>>,
     ) -> Option<Result<Response<Incoming>, SendError>> {
         let Lease { connection, turn, id, quiet, .. } = lease;
         let Connection { gauge, alarm, .. } = &mut **connection;
@@ -411,17 +411,18 @@ async fn in_time(
     shared: &Shared,
     gauge: &Gauge,
     alarm: &mut Alarm,
-    sending: impl Future<Output = Result<Response<Incoming>, SendError>>,
+    mut sending: Pin<&mut impl Future<Output = Result<Response<Incoming>, SendError>>>,
 ) -> Option<Result<Response<Incoming>, SendError>> {
-    let mut sending = pin!(sending);
     let Some(patience) = shared.policy.timeouts.read else { return Some(sending.await) };
+    let mut began = None;
     poll_fn(|cx| {
         if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
             return Poll::Ready(Some(sent));
         }
         loop {
             let sent = gauge.last_sent();
-            ready!(alarm.poll_until(sent + patience, &shared.clock, cx));
+            let since = sent.unwrap_or_else(|| *began.get_or_insert_with(|| shared.clock.now()));
+            ready!(alarm.poll_until(since + patience, &shared.clock, cx));
             if sent == gauge.last_sent() {
                 return Poll::Ready(None);
             }

@@ -4,6 +4,9 @@
 //! the time; nobody, while a request is handed over or a response taken: that wakes whoever
 //! waited last, who is just doing it. Whoever waits after that polls the connection first, so that
 //! nothing is missed.
+//!
+//! The transport gets another waker: a connection that comes to rest need not be polled for what
+//! its user and hyper told each other while the response was taken, but for any other call.
 
 use core::task::Waker;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +20,8 @@ pub(super) struct Relay {
 #[derive(Default)]
 struct State {
     to: To,
+    /// Whether there was a call since the user last began to poll, but for what he did himself.
+    has_news: bool,
     user: Option<Waker>,
     watcher: Option<Waker>,
 }
@@ -38,18 +43,22 @@ impl Relay {
         self.lock().to = To::Nobody;
     }
 
-    /// Reaches whoever uses the connection.
+    /// Reaches whoever uses the connection, and is about to poll it.
     pub(super) fn reach_user(&self, waker: &Waker) {
         let mut state = self.lock();
         state.to = To::User;
+        state.has_news = false;
         let known = remember(&mut state.user, waker);
         drop(state);
         drop(known);
     }
 
-    /// Reaches the watcher, if there is one.
-    pub(super) fn reach_watcher(&self) {
-        self.lock().to = To::Watcher;
+    /// Reaches the watcher, if there is one. Returns whether there was a call since the user last
+    /// began to poll, but for what he did himself.
+    pub(super) fn reach_watcher(&self) -> bool {
+        let mut state = self.lock();
+        state.to = To::Watcher;
+        state.has_news
     }
 
     /// Remembers how the watcher is woken.
@@ -78,13 +87,10 @@ fn remember(slot: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
     slot.replace(waker.clone())
 }
 
-impl Wake for Relay {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let state = self.lock();
+impl Relay {
+    fn call(&self, by_transport: bool) {
+        let mut state = self.lock();
+        state.has_news |= by_transport || matches!(state.to, To::User);
         let waker = match state.to {
             To::Nobody => None,
             To::User => state.user.clone(),
@@ -92,5 +98,55 @@ impl Wake for Relay {
         };
         drop(state);
         waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.call(false);
+    }
+}
+
+/// What the transport wakes.
+pub(super) struct FromTransport(pub(super) Arc<Relay>);
+
+impl Wake for FromTransport {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.call(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_user_does_himself_is_no_news() {
+        let relay = Arc::new(Relay::default());
+        let hyper = Waker::from(Arc::clone(&relay));
+        let transport = Waker::from(Arc::new(FromTransport(Arc::clone(&relay))));
+        let polled = || {
+            relay.reach_user(Waker::noop());
+            relay.hush();
+        };
+        polled();
+        hyper.wake_by_ref();
+        assert!(!relay.reach_watcher(), "it was about the response that the user took");
+        polled();
+        transport.wake_by_ref();
+        assert!(relay.reach_watcher(), "it may be the end");
+        polled();
+        assert!(!relay.reach_watcher(), "it was polled since");
+        relay.reach_user(Waker::noop());
+        hyper.wake_by_ref();
+        assert!(relay.reach_watcher(), "hyper has more to do");
     }
 }
