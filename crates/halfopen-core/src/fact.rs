@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 use toml::value::Datetime;
 
 use crate::document::DocumentError;
+use crate::time::Duration;
 
 /// One value of a product or a program, for people to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +27,28 @@ pub struct Fact {
     pub confidence: Confidence,
     /// Where it was read; for an unconfirmed value, where it was looked for.
     pub source: Source,
-    /// What sets it, and in which range.
+    /// What sets it.
     pub setting: Option<String>,
+    /// From which value to which it can be set, if that is known.
+    pub range: Option<Range>,
     /// What else one should know.
     pub note: Option<String>,
+}
+
+/// From which value to which something can be set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first value, as the text writes it, without quotes.
+    pub first: String,
+    /// The last value, likewise.
+    pub last: String,
+}
+
+/// A value that has an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Amount {
+    Number(i64),
+    Time(Duration),
 }
 
 /// What a value rests on.
@@ -72,6 +91,8 @@ pub(crate) struct Stated<T> {
     _confidence: Confidence,
     #[serde(rename = "setting", default)]
     _setting: Option<String>,
+    #[serde(rename = "range")]
+    _range: Option<[T; 2]>,
     #[serde(rename = "note", default)]
     _note: Option<String>,
 }
@@ -98,6 +119,47 @@ impl Source {
             return Err(DocumentError::new(text, page.read.span(), message));
         }
         Ok(Self { url: url.clone(), read: read.to_string(), note: page.note.clone() })
+    }
+}
+
+impl Fact {
+    /// Returns what sets the value, and in which range.
+    #[must_use]
+    pub fn how_to_set(&self) -> Option<String> {
+        let setting = self.setting.as_ref()?;
+        Some(match &self.range {
+            Some(range) => format!("{setting}, from {range}"),
+            None => setting.clone(),
+        })
+    }
+}
+
+impl Range {
+    /// Tells whether a value lies in the range, from the first to the last. It is written as a
+    /// document writes it, without quotes; what is neither a number nor a time does not.
+    #[must_use]
+    pub fn admits(&self, value: &str) -> bool {
+        let amounts = [&self.first, value, &self.last].map(Amount::read);
+        amounts.iter().all(Option::is_some) && amounts.is_sorted()
+    }
+
+    fn of(value: &DeValue<'_>, text: &str) -> Option<Self> {
+        let ends = value.as_array()?;
+        let end = |index| Some(unquoted(text, ends.get(index)?));
+        Some(Self { first: end(0)?, last: end(1)? })
+    }
+}
+
+impl Amount {
+    fn read(text: &str) -> Option<Self> {
+        let number = text.replace('_', "").parse().ok().map(Self::Number);
+        number.or_else(|| humantime::parse_duration(text).ok().map(Self::Time))
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.first, self.last)
     }
 }
 
@@ -160,14 +222,16 @@ fn fact(
     };
     let name = string("source").unwrap_or_default();
     let source = sources.get(name).cloned();
+    let value = table.get("value").map(|value| unquoted(text, value)).unwrap_or_default();
+    let range = table.get("range").and_then(|range| Range::of(range.get_ref(), text));
+    if let Some(range) = range.as_ref().filter(|range| !range.admits(&value)) {
+        return Err(error("range", format!("`{value}` is not from {range}")));
+    }
     let confidence: StrDeserializer<'_, ValueError> =
         string("confidence").unwrap_or_default().into_deserializer();
     Ok(Fact {
-        value: table
-            .get("value")
-            .and_then(|value| text.get(value.span()))
-            .map(|text| text.trim_matches('"').to_owned())
-            .unwrap_or_default(),
+        value,
+        range,
         key,
         confidence: Confidence::deserialize(confidence)
             .map_err(|why| error("confidence", why.to_string()))?,
@@ -176,4 +240,9 @@ fn fact(
         setting: string("setting").map(str::to_owned),
         note: string("note").map(str::to_owned),
     })
+}
+
+/// Returns a value as the text writes it, without quotes.
+pub(crate) fn unquoted(text: &str, value: &Spanned<DeValue<'_>>) -> String {
+    text.get(value.span()).unwrap_or_default().trim_matches(['"', '\'']).to_owned()
 }

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 pub use crate::document::DocumentError;
-pub use crate::fact::{Confidence, Fact, Source};
+pub use crate::fact::{Confidence, Fact, Range, Source};
 
 use crate::balancer::BalancerConfig;
 use crate::document::{read, shipped};

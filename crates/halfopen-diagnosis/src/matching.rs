@@ -163,7 +163,7 @@ impl Fit {
             heeds_keepalive,
             confidence: fact.confidence,
             source: fact.source.clone(),
-            setting: fact.setting.clone(),
+            setting: fact.how_to_set(),
         }
     }
 }

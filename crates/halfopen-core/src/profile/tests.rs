@@ -146,6 +146,30 @@ fn a_value_of_the_wrong_kind_is_refused() {
 }
 
 #[test]
+fn a_range_holds_its_value() {
+    let ranged = |range: &str| format!("setting = \"none\"\nrange = {range}");
+    let message = |range| message("setting = \"none: the time is fixed\"", &ranged(range));
+    assert!(message("[\"1s\", \"349s\"]").contains("`350s` is not from 1s to 349s"));
+    assert!(message("[\"351s\", \"1h\"]").contains("`350s` is not from 351s to 1h"));
+    assert!(message("[\"350s\"]").contains("length"));
+    assert!(message("[1, 400]").contains("expected a duration with its unit"));
+    assert!(message("[\"1s\", \"soon\"]").contains("`soon` is not a duration"));
+}
+
+#[test]
+fn every_product_that_can_be_set_says_to_what() {
+    let alb = Profile::shipped("aws-alb").unwrap();
+    let fact = alb.fact("idle-timeout").unwrap();
+    let how = "idle_timeout.timeout_seconds, from 1s to 4000s";
+    assert_eq!(fact.how_to_set().as_deref(), Some(how));
+    let range = fact.range.as_ref().unwrap();
+    assert!(range.admits("1s") && range.admits("66min") && range.admits("4000s"));
+    assert!(!range.admits("4001s") && !range.admits("60") && !range.admits("long"));
+    let thresholds = alb.fact("health.healthy-after").unwrap().range.clone().unwrap();
+    assert!(thresholds.admits("2") && !thresholds.admits("11"));
+}
+
+#[test]
 fn mapping_and_translation_go_together() {
     assert!(
         message("[translates]\nvalue = true", "[translates]\nvalue = false").contains("mapping")

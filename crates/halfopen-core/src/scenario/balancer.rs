@@ -8,6 +8,7 @@ use super::document::{Text, profile, set};
 use crate::balancer::{BalancerConfig, NoneHealthy, Routing};
 use crate::document::DocumentError;
 use crate::document::quantity::Humane;
+use crate::profile::Profile;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -37,7 +38,7 @@ struct HealthText {
 }
 
 impl BalancerText {
-    pub(super) fn balancer(&self, text: Text<'_>) -> Result<Balancer, DocumentError> {
+    pub(super) fn balancer(&self, text: Text<'_>) -> Result<(Balancer, Profile), DocumentError> {
         let (shipped, unconfirmed) = profile(&self.profile, text)?;
         let Some(mut config) = shipped.balancer() else {
             let message = format!("`{}` passes packets on: use `gateway.profile`", shipped.name);
@@ -47,7 +48,7 @@ impl BalancerText {
         let span = self.health.as_ref().map_or(self.profile.span(), Spanned::span);
         config.check().map_err(|why| text.error(span, why.to_string()))?;
         let name = self.name.as_ref().unwrap_or(&self.profile).get_ref().clone();
-        Ok(Balancer { name, profile: shipped.name, unconfirmed, config })
+        Ok((Balancer { name, profile: shipped.name.clone(), unconfirmed, config }, shipped))
     }
 
     fn change(&self, config: &mut BalancerConfig, text: Text<'_>) -> Result<(), DocumentError> {

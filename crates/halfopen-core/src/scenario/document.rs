@@ -16,6 +16,7 @@ use super::{
 use crate::cause::{Cause, Harm};
 use crate::document::DocumentError;
 use crate::document::quantity::Humane;
+use crate::fact::unquoted;
 use crate::gateway::GatewayConfig;
 use crate::idle::{OnExpiry, OnOrphan, WhenFull};
 use crate::link::LinkConfig;
@@ -206,9 +207,7 @@ fn stations(path: Vec<StationText>, text: Text<'_>) -> Result<Vec<Station>, Docu
     let mut stations = Vec::with_capacity(path.len());
     for (index, station) in path.into_iter().enumerate() {
         let table = tables.and_then(|tables| tables.get(index));
-        let stated = |kind: &str, fact: &Fact| {
-            table.is_some_and(|table| states(table, &format!("{kind}.{}", fact.key)))
-        };
+        let stated = |kind: &str, fact: &Fact| stated(table?, &format!("{kind}.{}", fact.key));
         let (name, span, station) = match station {
             StationText::Link(link) => {
                 stations.push(Station::Link(link));
@@ -216,14 +215,16 @@ fn stations(path: Vec<StationText>, text: Text<'_>) -> Result<Vec<Station>, Docu
             }
             StationText::Gateway(gateway) => {
                 let span = gateway.name.as_ref().unwrap_or(&gateway.profile).span();
-                let mut gateway = gateway.gateway(text)?;
-                gateway.unconfirmed.retain(|fact| !stated("gateway", fact));
+                let (mut gateway, profile) = gateway.gateway(text)?;
+                gateway.unconfirmed.retain(|fact| stated("gateway", fact).is_none());
+                check_ranges(&profile, |fact| stated("gateway", fact), text)?;
                 (gateway.name.clone(), span, Station::Gateway(Box::new(gateway)))
             }
             StationText::Balancer(balancer) => {
                 let span = balancer.name.as_ref().unwrap_or(&balancer.profile).span();
-                let mut balancer = balancer.balancer(text)?;
-                balancer.unconfirmed.retain(|fact| !stated("balancer", fact));
+                let (mut balancer, profile) = balancer.balancer(text)?;
+                balancer.unconfirmed.retain(|fact| stated("balancer", fact).is_none());
+                check_ranges(&profile, |fact| stated("balancer", fact), text)?;
                 (balancer.name.clone(), span, Station::Balancer(Box::new(balancer)))
             }
         };
@@ -235,9 +236,27 @@ fn stations(path: Vec<StationText>, text: Text<'_>) -> Result<Vec<Station>, Docu
     Ok(stations)
 }
 
-/// Tells whether a table has a value under a key such as `timers.tcp-established`.
-fn states(table: &Spanned<DeValue<'_>>, key: &str) -> bool {
-    key.split('.').try_fold(table, |table, key| table.get_ref().as_table()?.get(key)).is_some()
+/// Returns the value that a table has under a key such as `timers.tcp-established`.
+fn stated<'a, 'b>(table: &'a Spanned<DeValue<'b>>, key: &str) -> Option<&'a Spanned<DeValue<'b>>> {
+    key.split('.').try_fold(table, |table, key| table.get_ref().as_table()?.get(key))
+}
+
+/// Refuses a value to which the product cannot be set, as far as its profile knows.
+fn check_ranges<'a>(
+    profile: &Profile,
+    stated: impl Fn(&Fact) -> Option<&'a Spanned<DeValue<'a>>>,
+    text: Text<'_>,
+) -> Result<(), DocumentError> {
+    for fact in &profile.facts {
+        if let (Some(range), Some(value)) = (&fact.range, stated(fact))
+            && !range.admits(&unquoted(text.0, value))
+        {
+            let (title, key) = (&profile.title, &fact.key);
+            let message = format!("{title} takes `{key}` from {range}, and nothing else");
+            return Err(text.error(value.span(), message));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the index of the gateway or balancer `name`.
@@ -266,7 +285,7 @@ pub(super) fn profile(
 }
 
 impl GatewayText {
-    fn gateway(&self, text: Text<'_>) -> Result<Gateway, DocumentError> {
+    fn gateway(&self, text: Text<'_>) -> Result<(Gateway, Profile), DocumentError> {
         let (shipped, unconfirmed) = profile(&self.profile, text)?;
         let Some(mut config) = shipped.gateway(Vec::new()) else {
             let message = format!("`{}` is a balancer: use `balancer.profile`", shipped.name);
@@ -277,7 +296,7 @@ impl GatewayText {
         }
         self.change(&mut config);
         let name = self.name.as_ref().unwrap_or(&self.profile).get_ref().clone();
-        Ok(Gateway { name, profile: shipped.name, unconfirmed, config })
+        Ok((Gateway { name, profile: shipped.name.clone(), unconfirmed, config }, shipped))
     }
 
     fn change(&self, config: &mut GatewayConfig) {

@@ -28,6 +28,24 @@ fn gateway(scenario: &Scenario) -> GatewayConfig {
 }
 
 #[test]
+fn a_product_is_set_to_what_it_takes() {
+    let set = |timeout: &str| {
+        let text = Scenario::text("incident").unwrap();
+        let (from, to) = ("\"1800s\"", format!("\"{timeout}\""));
+        assert!(text.contains(from));
+        Scenario::parse("changed", &text.replacen(from, &to, 1)).map_err(|error| error.to_string())
+    };
+    for taken in ["1s", "1h", "4000s"] {
+        set(taken).unwrap();
+    }
+    for refused in ["999ms", "4001s", "2h"] {
+        let message = set(refused).unwrap_err();
+        let why = "AWS Application Load Balancer takes `idle-timeout` from 1s to 4000s";
+        assert!(message.starts_with("line 37, column 25: ") && message.contains(why), "{message}");
+    }
+}
+
+#[test]
 fn every_scenario_that_ships_can_be_read() {
     for name in Scenario::names() {
         let scenario = shipped(name);
