@@ -103,7 +103,7 @@ impl Case<'_> {
     /// ended it: it shows neither the opening nor a response, or lacks something that the server
     /// sent.
     pub(crate) fn is_refused_untold(&self, reset: &Reset) -> bool {
-        let known = self.timeline.opening_seen() || self.has_worked();
+        let known = self.timeline.opening_seen || self.has_worked();
         reset.refuses && (!known || self.lacks_packets_of(Sender::Server))
     }
 
@@ -138,7 +138,7 @@ impl Case<'_> {
         if half.window != 0 && reset.window == half.window {
             reason.push_str(", and it offers their window");
         }
-        let own = half.answer_us.filter(|_| self.timeline.opening_seen());
+        let own = half.answer_us.filter(|_| self.timeline.opening_seen);
         let others = self.route.answer_us.filter(|_| reset.from == Sender::Server);
         let usual = own.into_iter().chain(others).min();
         let usual = usual.map(|us| Duration::from_micros(us.get().into()));

@@ -19,6 +19,11 @@ pub(crate) struct Moment {
     pub(crate) era: u32,
 }
 
+impl Moment {
+    /// Before any frame.
+    pub(crate) const NONE: Self = Self { at: Instant::EPOCH, era: 0 };
+}
+
 /// Turns the time stamps of frames into moments that can be believed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {

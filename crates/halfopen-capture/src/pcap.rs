@@ -10,6 +10,7 @@
 
 use std::io::Read;
 use std::ops::Range;
+use std::sync::Arc;
 
 use halfopen_core::time::Instant;
 
@@ -58,7 +59,7 @@ pub struct Frame<'a> {
 pub(crate) struct Batch<'a> {
     first: Option<Frame<'a>>,
     format: &'a Format,
-    window: &'a [u8],
+    window: &'a Arc<Vec<u8>>,
     unread: &'a mut Range<usize>,
     frames: &'a mut u64,
 }
@@ -177,6 +178,13 @@ impl Located {
         let Self { number, at, interface, link, wire_len, bytes } = self;
         let bytes = &window[bytes];
         Frame { number, at, interface, link, wire_len: wire_len.max(bytes.len()), bytes }
+    }
+}
+
+impl Batch<'_> {
+    /// Returns what all frames are in. Whoever keeps it has it unchanged.
+    pub(crate) fn window(&self) -> Arc<Vec<u8>> {
+        Arc::clone(self.window)
     }
 }
 

@@ -10,7 +10,6 @@ mod alignment;
 mod crossing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::net::SocketAddr;
 
 use halfopen_core::cause::{Cause, Finding};
@@ -21,7 +20,8 @@ use halfopen_core::verdict::Verdict;
 use crate::infer::{Diagnosis, PathReport};
 use crate::route::Witness;
 use crate::sample::Sample;
-use crate::source::{Source, Summary};
+use crate::source::Summary;
+use crate::stretch::{Stretch, Supply};
 use crate::tracker::{Counts, Limits, Tracker};
 use alignment::Alignment;
 
@@ -95,16 +95,20 @@ impl Points {
     ///
     /// `family` is what the files of one rotation have in common; of several points that a capture
     /// could continue, one of its family does.
-    pub fn read<R: Read>(&mut self, capture: usize, family: &str, source: Source<R>) -> Summary {
-        let index = self.continued(&source, family);
-        let index = index.unwrap_or_else(|| {
+    pub fn read(&mut self, capture: usize, family: &str, mut supply: impl Supply) -> Summary {
+        let mut summary = Summary::default();
+        let Some(first) = supply.supply() else { return summary };
+        let index = self.continued(first, family).unwrap_or_else(|| {
             let mut tracker = Tracker::new(self.limits, self.seed);
             tracker.sample = self.compared.then(|| Box::new(Sample::default()));
             self.list.push(Point { tracker, family: family.to_owned(), last: None });
             self.list.len() - 1
         });
         let point = &mut self.list[index];
-        let summary = source.read(self.frames, &mut point.tracker);
+        let mut ended = summary.take(self.frames, first, &mut point.tracker);
+        while !ended && let Some(stretch) = supply.supply() {
+            ended = summary.take(self.frames, stretch, &mut point.tracker);
+        }
         point.last = point.last.max(summary.last);
         self.starts.push((self.frames, capture, index));
         self.frames += summary.frames;
@@ -113,10 +117,10 @@ impl Points {
 
     /// Returns the point that a capture continues: of those that ended before it starts and have
     /// not seen what it starts with, the one that ended last.
-    fn continued<R: Read>(&self, source: &Source<R>, family: &str) -> Option<usize> {
-        let starts = source.starts()?;
+    fn continued(&self, first: &Stretch, family: &str) -> Option<usize> {
+        let starts = first.starts?;
         let ended = |point: &Point| point.last.is_some_and(|last| last <= starts + SEAM_MAX);
-        let fits = |point: &Point| ended(point) && !source.repeats(&point.tracker);
+        let fits = |point: &Point| ended(point) && !first.repeats(&point.tracker);
         let candidates = self.list.iter().enumerate().filter(|(_, point)| fits(point));
         candidates.max_by_key(|(_, point)| (point.family == family, point.last)).map(|(at, _)| at)
     }

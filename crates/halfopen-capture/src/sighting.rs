@@ -1,32 +1,51 @@
 //! One segment as a capture shows it.
 
+use core::ops::Deref;
+
 use halfopen_core::seq::Seq;
 use halfopen_core::wire::View;
 use halfopen_core::wire::tcp::{Flags, Header};
 
-use crate::clock::Moment;
 use crate::timeline::{Carries, End, Half, Mark};
+
+/// What a segment says by itself: neither its connection nor the clock need be known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) src: End,
+    pub(crate) dst: End,
+    pub(crate) tcp: Header,
+    /// How long the payload was.
+    pub(crate) len: u32,
+    /// A number that the same packet has when a capture shows it again, and a retransmission has
+    /// not.
+    pub(crate) fingerprint: u32,
+    /// What in the packet changes with each sending, so that the same value is the same packet
+    /// however late it comes.
+    pub(crate) counter: Option<Counter>,
+    /// The first block that it acknowledges selectively.
+    sack: Option<(Seq, Seq)>,
+    pub(crate) ip_id: Option<u16>,
+    pub(crate) ttl: u8,
+    /// No router may cut the packet up.
+    dont_fragment: bool,
+}
 
 /// One segment as a capture shows it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sighting<'a> {
+    pub(crate) facts: &'a Facts,
     pub(crate) mark: Mark,
     pub(crate) era: u32,
-    pub(crate) src: End,
-    pub(crate) dst: End,
-    pub(crate) tcp: Header,
-    pub(crate) ttl: u8,
-    pub(crate) ip_id: Option<u16>,
-    /// The payload as far as it is there, and how long it was.
+    /// The payload as far as it is there.
     pub(crate) payload: &'a [u8],
-    pub(crate) len: u32,
-    /// What in the packet changes with each sending, so that the same value is the same packet
-    /// however late it comes.
-    pub(crate) counter: Option<Counter>,
-    /// A number that the same packet has when a capture shows it again, and a retransmission has
-    /// not.
-    pub(crate) fingerprint: u32,
-    view: View<'a>,
+}
+
+impl Deref for Sighting<'_> {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        self.facts
+    }
 }
 
 /// What a sender counts on with each packet.
@@ -43,33 +62,33 @@ pub(crate) enum Counter {
 const ENCRYPTED_NOTICE_MAX: u32 = 5 + 9 + 8 + 1 + 16;
 /// The longest farewell of a protocol in the clear.
 const FAREWELL_MAX: u32 = 8;
-/// The shortest options that hold one SACK block: two bytes and two sequence numbers.
-const SACK_LEN: usize = 10;
 /// Odd numbers with their bits well spread (of the golden ratio and of the square root of 2).
 const MIX_HEAD: u64 = 0x9e37_79b9_7f4a_7c15;
 const MIX_REST: u64 = 0x6a09_e667_f3bc_c909;
 
-impl<'a> Sighting<'a> {
+impl Facts {
     /// Reads the segment of which `tcp` is the header.
     #[inline]
-    pub(crate) fn new(view: View<'a>, tcp: Header, frame: u64, moment: Moment) -> Self {
+    pub(crate) fn new(view: View<'_>, tcp: Header) -> Self {
         let len = u32::try_from(view.payload_len()).unwrap_or(u32::MAX);
         let (src, dst) = End::of_segment(view, &tcp);
         let ip_id = view.ip_id();
-        let counter = counter(view, ip_id);
+        let options = view.tcp_options();
+        let counter = match (ip_id, options.timestamps) {
+            (Some(id @ 1..), _) => Some(Counter::Identification(id)),
+            (_, stamps) => stamps.map(|(value, _)| Counter::Timestamp(value)),
+        };
         Self {
-            mark: Mark::new(moment.at, frame),
-            era: moment.era,
             src,
             dst,
             tcp,
-            ttl: view.ttl(),
-            ip_id,
-            payload: view.payload(),
             len,
-            counter,
             fingerprint: fingerprint(&tcp, len, counter),
-            view,
+            counter,
+            sack: options.sack,
+            ip_id,
+            ttl: view.ttl(),
+            dont_fragment: view.dont_fragment(),
         }
     }
 
@@ -84,7 +103,7 @@ impl<'a> Sighting<'a> {
 
     /// Returns how many bytes must get through at once: none if a router may cut the packet up.
     pub(crate) fn len_at_once(&self) -> u16 {
-        if self.view.dont_fragment() { u16::try_from(self.len).unwrap_or(u16::MAX) } else { 0 }
+        if self.dont_fragment { u16::try_from(self.len).unwrap_or(u16::MAX) } else { 0 }
     }
 
     pub(crate) fn seq_len(&self) -> u32 {
@@ -107,6 +126,25 @@ impl<'a> Sighting<'a> {
         }
     }
 
+    /// A keepalive probe repeats the byte before the next one, or sends none from there
+    /// (RFC 9293 section 3.8.4).
+    fn is_probe(&self, sent: &Half) -> bool {
+        self.len <= 1 && sent.next() == Some(self.tcp.seq + 1)
+    }
+
+    /// Tells whether the segment reports data that came twice (RFC 2883): its first block lies
+    /// below what it acknowledges.
+    pub(crate) fn reports_duplicate(&self) -> bool {
+        self.sack.is_some_and(|(_, to)| !to.after(self.tcp.ack))
+    }
+
+    /// Tells whether the segment reports that something is missing before what came (RFC 2018).
+    pub(crate) fn reports_hole(&self) -> bool {
+        self.sack.is_some_and(|(_, to)| to.after(self.tcp.ack))
+    }
+}
+
+impl Sighting<'_> {
     /// Tells whether data that begins a run of the client's can ask for a response.
     ///
     /// What is no request: TLS handshakes, changes of cipher and alerts (RFC 8446 section 5.1);
@@ -118,32 +156,6 @@ impl<'a> Sighting<'a> {
             [0x17, 3, ..] => self.len > ENCRYPTED_NOTICE_MAX,
             _ => self.len > FAREWELL_MAX,
         }
-    }
-
-    /// A keepalive probe repeats the byte before the next one, or sends none from there
-    /// (RFC 9293 section 3.8.4).
-    fn is_probe(&self, sent: &Half) -> bool {
-        self.len <= 1 && sent.next() == Some(self.tcp.seq + 1)
-    }
-
-    /// Tells whether the segment reports data that came twice (RFC 2883): its first block lies
-    /// below what it acknowledges.
-    pub(crate) fn reports_duplicate(&self) -> bool {
-        self.view.tcp_options_len() >= SACK_LEN
-            && self.view.tcp_options().sack.is_some_and(|(_, to)| !to.after(self.tcp.ack))
-    }
-
-    /// Tells whether the segment reports that something is missing before what came (RFC 2018).
-    pub(crate) fn reports_hole(&self) -> bool {
-        self.view.tcp_options_len() >= SACK_LEN
-            && self.view.tcp_options().sack.is_some_and(|(_, to)| to.after(self.tcp.ack))
-    }
-}
-
-fn counter(view: View<'_>, ip_id: Option<u16>) -> Option<Counter> {
-    match ip_id {
-        Some(id) if id != 0 => Some(Counter::Identification(id)),
-        Some(_) | None => view.tcp_options().timestamps.map(|(value, _)| Counter::Timestamp(value)),
     }
 }
 

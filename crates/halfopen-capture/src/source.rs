@@ -1,14 +1,13 @@
-//! From the bytes of a capture to a tracker: every frame once, and what was wrong with the file.
+//! From the bytes of a capture to its packets: every frame once, and what was wrong with the file.
 
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use halfopen_core::time::Instant;
-use halfopen_core::wire::View;
 
-use crate::frame::{NotIp, network_layer};
 use crate::pcap::{Error, Frame, Link, Reader};
+use crate::stretch::{End, Stretch, Supply};
 use crate::tracker::Tracker;
 
 /// What was read of a capture, and what could not be.
@@ -44,38 +43,26 @@ const HEAD_MAX: usize = 32;
 #[derive(Debug)]
 pub struct Source<R> {
     reader: Reader<R>,
-    head: Vec<Head>,
-    broken: Option<Error>,
+    /// What was looked at, until it is given out; then what was given out last.
+    stretch: Stretch,
+    given: Given,
     stop: Arc<AtomicBool>,
 }
 
-/// One of the first frames, kept until it is its turn.
-#[derive(Debug)]
-struct Head {
-    number: u64,
-    at: Option<Instant>,
-    interface: u32,
-    link: Link,
-    wire_len: usize,
-    bytes: Vec<u8>,
+/// How much of a capture was given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Given {
+    Nothing,
+    Some,
+    All,
 }
 
 impl<R: Read> Source<R> {
     /// Reads the start of a capture. What is wrong after its header is for the [`Summary`] to say.
     pub fn open(source: R) -> Result<Self, Error> {
         let mut reader = Reader::new(source)?;
-        let (mut head, mut broken) = (Vec::new(), None);
-        while head.len() < HEAD_MAX {
-            match reader.next() {
-                Ok(Some(frame)) => head.push(Head::of(frame)),
-                Ok(None) => break,
-                Err(error) => {
-                    broken = Some(error);
-                    break;
-                }
-            }
-        }
-        Ok(Self { reader, head, broken, stop: Arc::default() })
+        let stretch = head(&mut reader);
+        Ok(Self { reader, stretch, given: Given::Nothing, stop: Arc::default() })
     }
 
     /// Has the reading end when `stop` is set, as if the capture ended there.
@@ -87,92 +74,93 @@ impl<R: Read> Source<R> {
     /// Returns the time of the first frame, if there is a frame and it has one.
     #[must_use]
     pub fn starts(&self) -> Option<Instant> {
-        self.head.first()?.at
+        self.stretch.starts
     }
 
-    /// Tells whether the capture starts with what `tracker` has seen: most segments that belong to
-    /// connections which it knows are old. So they show the same traffic, however their clocks
-    /// differ.
-    pub(crate) fn repeats(&self, tracker: &Tracker) -> bool {
-        let (mut old, mut new) = (0, 0);
-        for frame in self.head.iter().map(Head::frame) {
-            let ip = network_layer(frame.link, frame.bytes, frame.wire_len).ok();
-            let view = ip.and_then(|ip| View::parse(ip.bytes, ip.wire_len).ok());
-            match view.and_then(|view| tracker.has_seen(view)) {
-                Some(true) => old += 1,
-                Some(false) => new += 1,
-                None => {}
-            }
-        }
-        old > new
-    }
-
-    /// Hands every frame to `tracker`, numbered from `base + 1`.
+    /// Reads what comes next into `stretch`; `false` if all was given out, the end included.
     ///
     /// Damage ends the reading, not the judgement: the frames before it count.
-    pub fn read(mut self, base: u64, tracker: &mut Tracker) -> Summary {
-        let absurd_before = tracker.counts().absurd_times;
-        let mut summary = Summary::default();
-        summary.take_all(self.head.iter().map(Head::frame), base, tracker);
-        while self.broken.is_none() && !self.stop.load(Ordering::Relaxed) {
-            match self.reader.batch() {
-                Ok(Some(frames)) => summary.take_all(frames, base, tracker),
-                Ok(None) => break,
-                Err(error) => self.broken = Some(error),
+    pub fn fill(&mut self, stretch: &mut Stretch) -> bool {
+        match self.given {
+            Given::Nothing => *stretch = core::mem::take(&mut self.stretch),
+            Given::Some => self.read(stretch),
+            Given::All => return false,
+        }
+        self.given = if stretch.end.is_some() { Given::All } else { Given::Some };
+        true
+    }
+
+    fn read(&mut self, stretch: &mut Stretch) {
+        stretch.clear();
+        let stopped = || self.stop.load(Ordering::Relaxed);
+        if stopped() {
+            stretch.end = Some(End { broken: None, stopped: true });
+            return;
+        }
+        match self.reader.batch() {
+            Ok(Some(frames)) => stretch.add(&frames.window(), frames),
+            Ok(None) => stretch.end = Some(End { broken: None, stopped: stopped() }),
+            Err(error) => {
+                // A source that stops, too, may end within a frame.
+                let cut_by_stop = stopped() && matches!(error, Error::Cut { .. });
+                let broken = Some(error).filter(|_| !cut_by_stop);
+                stretch.end = Some(End { broken, stopped: stopped() });
             }
         }
-        summary.absurd_times = tracker.counts().absurd_times - absurd_before;
-        summary.last = summary.first.and(tracker.last_time());
-        summary.stopped = self.stop.load(Ordering::Relaxed);
-        // A source that stops, too, may end within a frame.
-        let cut_by_stop = |error: &Error| summary.stopped && matches!(error, Error::Cut { .. });
-        summary.broken = self.broken.filter(|error| !cut_by_stop(error));
-        summary
     }
 }
 
-impl Head {
-    fn of(frame: Frame<'_>) -> Self {
-        let Frame { number, at, interface, link, wire_len, bytes } = frame;
-        Self { number, at, interface, link, wire_len, bytes: bytes.to_vec() }
+impl<R: Read> Supply for Source<R> {
+    fn supply(&mut self) -> Option<&mut Stretch> {
+        let mut stretch = match self.given {
+            Given::Nothing => Stretch::default(),
+            Given::Some | Given::All => core::mem::take(&mut self.stretch),
+        };
+        let more = self.fill(&mut stretch);
+        self.stretch = stretch;
+        more.then_some(&mut self.stretch)
     }
+}
 
-    fn frame(&self) -> Frame<'_> {
-        let &Self { number, at, interface, link, wire_len, ref bytes } = self;
-        Frame { number, at, interface, link, wire_len, bytes }
+/// Reads the first frames, each into memory of its own, for the next may move the reader's.
+fn head<R: Read>(reader: &mut Reader<R>) -> Stretch {
+    let (mut window, mut frames) = (Vec::new(), Vec::new());
+    let mut stretch = Stretch::default();
+    while frames.len() < HEAD_MAX && stretch.end.is_none() {
+        match reader.next() {
+            Ok(Some(frame)) => {
+                let start = window.len();
+                window.extend_from_slice(frame.bytes);
+                frames.push((start..window.len(), Frame { bytes: &[], ..frame }));
+            }
+            Ok(None) => break,
+            Err(error) => stretch.end = Some(End { broken: Some(error), stopped: false }),
+        }
     }
+    let window = Arc::new(window);
+    stretch.starts = frames.first().and_then(|(_, frame)| frame.at);
+    let frames = frames.into_iter();
+    stretch.add(&window, frames.map(|(range, frame)| Frame { bytes: &window[range], ..frame }));
+    stretch
 }
 
 impl Summary {
-    fn take_all<'a>(
-        &mut self,
-        frames: impl Iterator<Item = Frame<'a>>,
-        base: u64,
-        tracker: &mut Tracker,
-    ) {
-        tracker.take_all(frames.filter_map(|frame| {
-            let view = self.packet(frame)?;
-            Some((base + frame.number, frame.at, view))
-        }));
-    }
-
-    /// Counts a frame and returns its packet.
-    #[inline]
-    fn packet<'a>(&mut self, frame: Frame<'a>) -> Option<View<'a>> {
-        self.frames = frame.number;
-        self.first = self.first.or(frame.at);
-        let ip = match network_layer(frame.link, frame.bytes, frame.wire_len) {
-            Ok(ip) => ip,
-            Err(reason) => {
-                self.not_ip += 1;
-                if let NotIp::Link(link) = reason {
-                    self.unfollowed = Some(link);
-                }
-                return None;
-            }
-        };
-        let view = View::parse(ip.bytes, ip.wire_len).ok();
-        *if view.is_some() { &mut self.packets } else { &mut self.malformed } += 1;
-        view
+    /// Hands a stretch's packets to `tracker`, their frames numbered from `base + 1`, and tells
+    /// whether it was the last.
+    pub(crate) fn take(&mut self, base: u64, stretch: &mut Stretch, tracker: &mut Tracker) -> bool {
+        let absurd_before = tracker.counts().absurd_times;
+        tracker.take_stretch(base, stretch);
+        self.absurd_times += tracker.counts().absurd_times - absurd_before;
+        let tally = &stretch.tally;
+        self.frames = self.frames.max(tally.last_frame);
+        self.packets += tally.packets;
+        self.not_ip += tally.not_ip;
+        self.malformed += tally.malformed;
+        self.unfollowed = tally.unfollowed.or(self.unfollowed);
+        self.first = self.first.or(tally.first);
+        self.last = self.first.and(tracker.last_time());
+        let Some(End { broken, stopped }) = stretch.end.take() else { return false };
+        (self.broken, self.stopped) = (broken, stopped);
+        true
     }
 }

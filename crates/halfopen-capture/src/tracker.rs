@@ -17,9 +17,8 @@ use halfopen_core::wire::tcp::Flags;
 use crate::clock::{Clock, Moment};
 use crate::route::Route;
 use crate::sample::Sample;
-use crate::sighting::Sighting;
+use crate::sighting::{Facts, Sighting};
 use crate::timeline::{Carries, End, Mark, Sender, Timeline};
-use crate::tunnel;
 use forget::Vacancies;
 use index::{Hash, Index};
 use twins::Twins;
@@ -110,18 +109,7 @@ impl Tracker {
 
     /// Takes the next packet of the capture: frame `number`, stamped `stamp`.
     pub fn take(&mut self, number: u64, stamp: Option<Instant>, view: View<'_>) {
-        let moment = self.read_clock(stamp);
-        let view = tunnel::innermost(view);
-        match view.protocol() {
-            Protocol::Tcp => {
-                if let Some(tcp) = view.tcp() {
-                    let seen = Sighting::new(view, tcp, number, moment);
-                    self.take_segment(&seen, self.index.hash(seen.src, seen.dst));
-                }
-            }
-            Protocol::Icmp => self.take_icmp(view, Mark::new(moment.at, number)),
-            Protocol::Udp | Protocol::Other(_) => {}
-        }
+        self.take_all([(number, stamp, view)]);
     }
 
     /// Returns what was counted.
@@ -145,21 +133,24 @@ impl Tracker {
         moment
     }
 
-    fn take_segment(&mut self, seen: &Sighting<'_>, hash: Hash) {
+    /// Takes a segment, whose timeline is probably at `place`.
+    fn take_segment(&mut self, seen: &Sighting<'_>, hash: Hash, place: Option<u32>) {
         self.counts.segments += 1;
-        let found = self.find(hash, seen.src, seen.dst);
-        let index = match found {
-            Some(index) if !self.starts_anew(index, seen) => index,
+        let linked = |place: &u32| self.timelines[*place as usize].linked;
+        let here = place.filter(linked).and_then(|place| self.sender(place, seen.src, seen.dst));
+        let found = here.zip(place).map(|(from, place)| (place, from));
+        let found = found.or_else(|| self.find(hash, seen.src, seen.dst));
+        let (index, from) = match found {
+            Some((index, from)) if !self.starts_anew(index, seen) => (index, from),
             Some(_) | None => {
-                let Some(index) = self.open(found, seen) else {
+                let Some(opened) = self.open(found.map(|(index, _)| index), seen) else {
                     self.counts.untracked += 1;
                     return;
                 };
-                index
+                opened
             }
         };
         let timeline = &mut self.timelines[index as usize];
-        let from = if timeline.client == seen.src { Sender::Client } else { Sender::Server };
         let route = &mut self.routes[timeline.path as usize];
         let observed = timeline.observe(index, from, seen, route);
         self.counts.duplicates += u64::from(observed.duplicate);
@@ -182,7 +173,7 @@ impl Tracker {
         };
         let FlowKey { protocol, initiator, responder } = quoted;
         if protocol == Protocol::Tcp
-            && let Some(index) = self.find_ends(End::new(initiator), End::new(responder))
+            && let Some((index, _)) = self.find_ends(End::new(initiator), End::new(responder))
         {
             let ending = self.timelines[index as usize].ending.get_or_insert_default();
             match next_mtu {
@@ -196,11 +187,11 @@ impl Tracker {
     /// the old one's again.
     fn starts_anew(&self, index: u32, seen: &Sighting<'_>) -> bool {
         let opens = seen.is(Flags::SYN) && !seen.is(Flags::ACK);
-        opens && self.timelines[index as usize].isn != Some(seen.tcp.seq)
+        opens && self.timelines[index as usize].isn() != Some(seen.tcp.seq)
     }
 
-    /// Makes a timeline for the connection of a segment.
-    fn open(&mut self, old: Option<u32>, seen: &Sighting<'_>) -> Option<u32> {
+    /// Makes a timeline for the connection of a segment, and tells who sent that.
+    fn open(&mut self, old: Option<u32>, seen: &Sighting<'_>) -> Option<(u32, Sender)> {
         let (client, server) = self.roles(seen);
         let path = self.route(server)?;
         let timeline = Timeline::open(client, path, seen);
@@ -214,7 +205,7 @@ impl Tracker {
         let index = self.place(timeline)?;
         self.link(index);
         self.counts.connections += 1;
-        if self.timelines[index as usize].isn.is_some() && self.twins.is_twin(seen) {
+        if self.timelines[index as usize].opening_seen && self.twins.is_twin(seen) {
             self.timelines[index as usize].twin = true;
         } else {
             self.routes[path as usize].connections += 1;
@@ -222,7 +213,7 @@ impl Tracker {
         if self.timelines[index as usize].established {
             self.routes[path as usize].admit();
         }
-        Some(index)
+        Some((index, self.timelines[index as usize].last_from))
     }
 
     /// Tells which end is the client. Without a SYN, the server is the end that is known as one,
@@ -279,42 +270,51 @@ impl Tracker {
 
     /// Tells whether a segment with something in it is old on a connection that is known, or came
     /// by under another name; `None` if it has nothing in it, or nothing is known.
-    pub(crate) fn has_seen(&self, view: View<'_>) -> Option<bool> {
-        let view = tunnel::innermost(view);
-        let tcp = view.tcp()?;
-        let length = tcp.seq_len(view.payload_len());
+    pub(crate) fn has_seen(&self, facts: &Facts) -> Option<bool> {
+        let length = facts.seq_len();
         if length == 0 {
             return None;
         }
-        let (src, dst) = End::of_segment(view, &tcp);
-        let Some(index) = self.find_ends(src, dst) else {
-            let len = u32::try_from(view.payload_len()).ok()?;
-            return self.sample.as_ref()?.has(&tcp, len).then_some(true);
+        let Some((index, from)) = self.find_ends(facts.src, facts.dst) else {
+            return self.sample.as_ref()?.has(&facts.tcp, facts.len).then_some(true);
         };
-        let timeline = &self.timelines[index as usize];
-        let from = if timeline.client == src { Sender::Client } else { Sender::Server };
-        Some(timeline.half(from).has_seen(tcp.seq, length))
+        Some(self.timelines[index as usize].half(from).has_seen(facts.tcp.seq, length))
     }
 
+    /// Returns where the timeline is of the connection between two ends, and which of its ends
+    /// `src` is.
     #[inline]
-    fn find(&self, hash: Hash, a: End, b: End) -> Option<u32> {
-        self.index.find(hash, |index| {
-            let timeline = &self.timelines[index as usize];
-            let server = self.routes[timeline.path as usize].server;
-            let other = if timeline.client == a { b } else { a };
-            server == other && (timeline.client == a || timeline.client == b)
-        })
+    fn find(&self, hash: Hash, src: End, dst: End) -> Option<(u32, Sender)> {
+        let mut from = None;
+        let found = self.index.find(hash, |index| {
+            from = self.sender(index, src, dst);
+            from.is_some()
+        });
+        found.zip(from)
     }
 
-    fn find_ends(&self, a: End, b: End) -> Option<u32> {
+    /// Returns which end of the connection at a place `src` is, if `dst` is the other.
+    #[inline]
+    fn sender(&self, index: u32, src: End, dst: End) -> Option<Sender> {
+        let timeline = &self.timelines[index as usize];
+        let server = self.routes[timeline.path as usize].server;
+        let from_client = timeline.client == src;
+        let (from, client, other) =
+            if from_client { (Sender::Client, src, dst) } else { (Sender::Server, dst, src) };
+        (timeline.client == client && server == other).then_some(from)
+    }
+
+    fn find_ends(&self, a: End, b: End) -> Option<(u32, Sender)> {
         self.find(self.index.hash(a, b), a, b)
     }
 
     fn link(&mut self, index: u32) {
+        self.timelines[index as usize].linked = true;
         self.index.insert(self.hash_of(index), index);
     }
 
     fn unlink(&mut self, index: u32) {
+        self.timelines[index as usize].linked = false;
         self.index.remove(self.hash_of(index), index);
     }
 
@@ -334,10 +334,12 @@ impl Timeline {
             last: seen.mark,
             last_from: if seen.src == client { Sender::Client } else { Sender::Server },
             last_carries: Carries::Nothing,
-            isn: opened.then_some(seen.tcp.seq),
+            syn: seen.tcp.seq,
+            opening_seen: opened,
             established: !opened,
             repeated: false,
             twin: false,
+            linked: false,
             halves: Default::default(),
             request: None,
             data_at: seen.mark,

@@ -2,13 +2,17 @@
 
 use std::io::{Chain, Cursor, ErrorKind, Read};
 use std::ops::Range;
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
 use super::error::{Cut, Error, ReadError};
 
 /// How much is asked of the source at once.
-const STEP: usize = 1 << 20;
+const STEP: usize = 1 << 18;
+
+/// More windows are not kept to be used again.
+const SPARES_MAX: usize = 64;
 
 /// How much is asked of the decompressor at once. What it has put out when it meets damage is lost,
 /// so less is better.
@@ -21,7 +25,10 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// has, so the caller bounds it.
 pub(super) struct Buffer<R> {
     source: Source<R>,
-    bytes: Vec<u8>,
+    /// The window. Others may keep it; then the next is another.
+    bytes: Arc<Vec<u8>>,
+    /// Windows that others kept, and may have let go.
+    spares: Vec<Arc<Vec<u8>>>,
     unread: Range<usize>,
     /// Where in the source the window starts.
     start: u64,
@@ -53,7 +60,8 @@ impl<R: Read> Buffer<R> {
         } else {
             Source::Plain(whole)
         };
-        Ok(Self { source, bytes: vec![0; STEP], unread: 0..0, start: 0, cut: false })
+        let bytes = Arc::new(vec![0; STEP]);
+        Ok(Self { source, bytes, spares: Vec::new(), unread: 0..0, start: 0, cut: false })
     }
 
     /// Fetches until `count` bytes are there to be read; `false` if the source has no more.
@@ -87,14 +95,14 @@ impl<R: Read> Buffer<R> {
     #[cold]
     fn fetch(&mut self, count: usize) -> Result<bool, ReadError> {
         self.start = self.offset();
-        self.bytes.copy_within(self.unread.clone(), 0);
+        let bytes = renew(&mut self.bytes, &mut self.spares, self.unread.clone());
         self.unread = 0..self.unread.len();
         while self.unread.end < count {
-            if self.unread.end == self.bytes.len() {
+            if self.unread.end == bytes.len() {
                 // A length is believed step by step, so a lie in a short file takes no memory.
-                self.bytes.resize(count.min(self.bytes.len() * 2), 0);
+                bytes.resize(count.min(bytes.len() * 2), 0);
             }
-            match self.source.read(&mut self.bytes[self.unread.end..]) {
+            match self.source.read(&mut bytes[self.unread.end..]) {
                 Ok(0) => return Ok(false),
                 Ok(more) => self.unread.end += more,
                 Err(ReadError::Gzip(error)) if error.kind() == ErrorKind::UnexpectedEof => {
@@ -127,7 +135,7 @@ impl<R> Buffer<R> {
 
     /// Returns the window, and which part of it is unread: who takes from the front moves its
     /// start.
-    pub(super) fn window(&mut self) -> (&[u8], &mut Range<usize>) {
+    pub(super) fn window(&mut self) -> (&Arc<Vec<u8>>, &mut Range<usize>) {
         (&self.bytes, &mut self.unread)
     }
 
@@ -140,6 +148,28 @@ impl<R> Buffer<R> {
             (false, _) => Some(part),
         }
     }
+}
+
+/// Moves what is unread to the start of a window that nobody else has, and returns that.
+fn renew<'a>(
+    bytes: &'a mut Arc<Vec<u8>>,
+    spares: &mut Vec<Arc<Vec<u8>>>,
+    unread: Range<usize>,
+) -> &'a mut Vec<u8> {
+    if let Some(own) = Arc::get_mut(bytes) {
+        own.copy_within(unread, 0);
+    } else {
+        let free = spares.iter_mut().position(|spare| Arc::get_mut(spare).is_some());
+        let mut other = free.map_or_else(Arc::default, |at| spares.swap_remove(at));
+        let room = Arc::make_mut(&mut other);
+        room.resize(unread.len().max(STEP), 0);
+        room[..unread.len()].copy_from_slice(&bytes[unread]);
+        let kept = core::mem::replace(bytes, other);
+        if spares.len() < SPARES_MAX && kept.len() == STEP {
+            spares.push(kept);
+        }
+    }
+    Arc::get_mut(bytes).expect("nobody else has it")
 }
 
 impl<R: Read> Source<R> {

@@ -150,13 +150,13 @@ enum Name {
 }
 
 fn names(timeline: &Timeline) -> impl Iterator<Item = Name> {
-    let syn = timeline.isn.map(|isn| Name::Syn(isn.0));
+    let syn = timeline.isn().map(|isn| Name::Syn(isn.0));
     let sent = timeline.half(Sender::Server).next().map(|next| Name::Sent(next.0));
     syn.into_iter().chain(sent)
 }
 
 fn is_same(near: &Timeline, far: &Timeline) -> bool {
-    let isns = near.isn.zip(far.isn).is_none_or(|(one, other)| one == other);
+    let isns = near.isn().zip(far.isn()).is_none_or(|(one, other)| one == other);
     let close = |sender| {
         let next = near.half(sender).next().zip(far.half(sender).next());
         next.is_some_and(|(one, other)| one.since(other).unsigned_abs() <= UNSEEN_MAX)

@@ -12,6 +12,11 @@ use crate::timeline::End;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hash(u32);
 
+impl Hash {
+    /// The hash of nothing, which a connection's may be too.
+    pub(super) const NONE: Self = Self(0);
+}
+
 /// Places of timelines by the hash of their ends.
 #[derive(Debug)]
 pub(super) struct Index {

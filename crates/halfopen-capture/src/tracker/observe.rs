@@ -141,10 +141,11 @@ impl Timeline {
                 route.admit();
             }
         }
-        self.count_retransmission(from, seen, carries, route);
-        let fresh = !self.half(from).has_seen(seen.tcp.seq, seen.seq_len());
+        let again = self.half(from).has_seen(seen.tcp.seq, seen.seq_len());
+        let fresh = !again;
+        self.count_retransmission(from, seen, carries, again, route);
         self.remark(from, seen, carries, fresh, route);
-        self.take_series(from, seen, carries, route);
+        self.take_series(from, seen, carries, again, route);
         let mut repeats = None;
         if seen.len > 0 && fresh && carries != Carries::Probe {
             repeats = self.take_data(index, from, seen, route);
@@ -170,21 +171,22 @@ impl Timeline {
         let took = NonZeroU32::new(took).unwrap_or(NonZeroU32::MIN);
         let half = self.half_mut(from);
         half.answer_us = Some(half.answer_us.map_or(took, |least| least.min(took)));
-        if from == Sender::Server && self.opening_seen() {
+        if from == Sender::Server && self.opening_seen {
             route.answer_us = Some(route.answer_us.map_or(took, |least| least.min(took)));
         }
     }
 
-    /// Keeps the series of packets that the other end has not answered.
+    /// Keeps the series of packets that the other end has not answered; `again` if it was sent
+    /// before.
     fn take_series(
         &mut self,
         from: Sender,
         seen: &Sighting<'_>,
         carries: Carries,
+        again: bool,
         route: &mut Route,
     ) {
         let mark = seen.mark;
-        let again = self.half(from).has_seen(seen.tcp.seq, seen.seq_len());
         let largest = seen.len_at_once();
         match &mut self.series {
             Some(series) if series.from == from => {
@@ -229,6 +231,7 @@ impl Timeline {
         from: Sender,
         seen: &Sighting<'_>,
         carries: Carries,
+        again: bool,
         route: &mut Route,
     ) {
         if seen.reports_duplicate() {
@@ -237,10 +240,8 @@ impl Timeline {
         if matches!(carries, Carries::Probe | Carries::Nothing) {
             return;
         }
-        let half = self.half(from);
-        let again = half.has_seen(seen.tcp.seq, seen.seq_len());
-        let overtaken =
-            half.gap && seen.mark.at().saturating_since(self.last.at()) < REORDER_MAX && again;
+        let soon = || seen.mark.at().saturating_since(self.last.at()) < REORDER_MAX;
+        let overtaken = again && self.half(from).gap && soon();
         if again && !overtaken {
             route.retransmissions += 1;
             route.record_loss(seen.mark);
