@@ -21,7 +21,8 @@ impl Hash {
 #[derive(Debug)]
 pub(super) struct Index {
     seeds: [u64; 2],
-    /// A power of two, of which a quarter at least is empty.
+    /// A quarter at least is empty. Their number is a power of two or one and a half times that, so
+    /// that no more than a good half of them is.
     slots: Vec<Slot>,
     used: usize,
 }
@@ -58,13 +59,14 @@ impl Index {
     pub(super) fn remove(&mut self, hash: Hash, place: u32) {
         let mut run = self.probe(hash).take_while(|&at| self.slots[at].place != EMPTY.place);
         let Some(mut gap) = run.find(|&at| self.slots[at].place == place) else { return };
-        for at in self.probe(Hash(u32::try_from(gap).unwrap_or(0))).skip(1) {
+        for at in self.probe_from(gap).skip(1) {
             let slot = self.slots[at];
             if slot.place == EMPTY.place {
                 break;
             }
-            let displaced_by = |from: usize| at.wrapping_sub(from) & (self.slots.len() - 1);
-            if displaced_by(slot.hash as usize) >= displaced_by(gap) {
+            let past =
+                |from: usize| if at < from { at + self.slots.len() - from } else { at - from };
+            if past(self.home(slot.hash)) >= past(gap) {
                 self.slots[gap] = slot;
                 gap = at;
             }
@@ -75,7 +77,9 @@ impl Index {
 
     #[cold]
     fn grow(&mut self) {
-        let grown = vec![EMPTY; self.slots.len() * 2];
+        let count = self.slots.len();
+        let more = if count.is_power_of_two() { count / 2 * 3 } else { count / 3 * 4 };
+        let grown = vec![EMPTY; more];
         let old = core::mem::replace(&mut self.slots, grown);
         self.used = 0;
         for slot in old.into_iter().filter(|slot| slot.place != EMPTY.place) {
@@ -86,8 +90,7 @@ impl Index {
     /// Returns the place with this hash of which `is` says that it is the one.
     #[inline]
     pub(super) fn find(&self, hash: Hash, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
-        let mask = self.slots.len() - 1;
-        let mut at = hash.0 as usize & mask;
+        let mut at = self.home(hash.0);
         loop {
             let slot = self.slots[at];
             if slot.hash == hash.0 && slot.place != EMPTY.place && is(slot.place) {
@@ -96,14 +99,14 @@ impl Index {
             if slot.place == EMPTY.place {
                 return None;
             }
-            at = (at + 1) & mask;
+            at = if at + 1 == self.slots.len() { 0 } else { at + 1 };
         }
     }
 
     /// Returns some of what is where the search for a hash begins, so that it is fetched.
     #[inline]
     pub(super) fn touch(&self, hash: Hash) -> u32 {
-        self.slots[hash.0 as usize & (self.slots.len() - 1)].place
+        self.slots[self.home(hash.0)].place
     }
 
     #[inline]
@@ -118,11 +121,21 @@ impl Index {
         Hash(u32::try_from(one(a).wrapping_add(one(b)) >> 32).unwrap_or(0))
     }
 
-    /// Returns the slots where a hash may be, in the order in which they are tried.
+    /// Returns the slot where the search for a hash begins.
     #[inline]
+    fn home(&self, hash: u32) -> usize {
+        let scaled = (u64::from(hash) * self.slots.len() as u64) >> 32;
+        usize::try_from(scaled).unwrap_or(0)
+    }
+
+    /// Returns the slots where a hash may be, in the order in which they are tried.
     fn probe(&self, hash: Hash) -> impl Iterator<Item = usize> + use<> {
-        let mask = self.slots.len() - 1;
-        (hash.0 as usize..).take(self.slots.len()).map(move |at| at & mask)
+        self.probe_from(self.home(hash.0))
+    }
+
+    fn probe_from(&self, first: usize) -> impl Iterator<Item = usize> + use<> {
+        let count = self.slots.len();
+        (first..count).chain(0..first)
     }
 }
 
@@ -133,7 +146,7 @@ mod tests {
     /// Few hashes, so that many are displaced.
     fn any_hash(rng: &mut Rng) -> Hash {
         let spread = 1 << rng.below(12);
-        Hash(u32::try_from(rng.below(spread)).unwrap().wrapping_sub(8))
+        Hash((u32::try_from(rng.below(spread)).unwrap() << 20).wrapping_sub(8 << 20))
     }
 
     #[test]
