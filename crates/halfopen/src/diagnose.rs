@@ -28,7 +28,7 @@ use crate::new_file::NewFile;
 use crate::output;
 use crate::report::{self, Report, Sources};
 use again::Again;
-use input::{Inputs, Reading};
+use input::{Captures, Inputs, Reading};
 use interrupt::Interrupt;
 #[cfg(target_os = "linux")]
 pub(crate) use live::LiveFailure;
@@ -69,13 +69,13 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     if copy.is_some() {
         again.only()?;
     }
-    for (capture, input) in captures {
+    let mut captures = Captures::new(captures, reading.clone());
+    while let Some((capture, family, stretches)) = captures.next()? {
         if interrupt.asked() {
             summaries[capture].stopped = true;
             continue;
         }
-        let family = input.family();
-        let summary = points.read(capture, &family, input.source(&reading)?);
+        let summary = points.read(capture, &family, stretches);
         summaries[capture] = check(summary, &names[capture])?;
     }
     let log_names: Vec<String> = logs.iter().map(input::Log::name).collect();

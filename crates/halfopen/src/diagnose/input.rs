@@ -3,6 +3,7 @@
 mod ahead;
 mod folder;
 mod progress;
+mod stretches;
 
 use std::fs::{File, Metadata};
 use std::io::{self, Cursor, Read};
@@ -13,14 +14,16 @@ use halfopen_capture::{Source, pcap};
 use halfopen_core::time::Instant;
 use halfopen_logs::reader::HEAD_MAX;
 use halfopen_logs::{FORMS, Form, Lines};
+use indicatif::ProgressBarIter;
 
 use self::ahead::Ahead;
 use self::progress::Progress;
+pub(crate) use self::stretches::Captures;
 use super::interrupt::Interrupt;
 use crate::cli::Diagnose;
 use crate::failure::Failure;
 
-pub(crate) type Bytes = Box<dyn Read>;
+pub(crate) type Bytes = Box<dyn Read + Send>;
 
 /// All that the user gave, looked at and not yet read.
 pub(crate) struct Inputs {
@@ -45,7 +48,7 @@ pub(crate) struct Reading {
 pub(crate) struct Capture {
     path: PathBuf,
     starts: Option<Instant>,
-    /// What cannot be opened again, or need not be.
+    /// What cannot be opened again.
     kept: Option<Box<Source<Bytes>>>,
 }
 
@@ -71,7 +74,6 @@ impl Inputs {
         if named.filter(|path| is_stdin(path)).count() > 1 {
             return Err(Failure::StdinTwice);
         }
-        let only = order.files.len() + order.forms.len() == 1;
         let reading = Reading { interrupt, progress: Progress::new() };
         let mut inputs =
             Self { reading, captures: Vec::new(), logs: Vec::new(), notes: Vec::new() };
@@ -79,14 +81,14 @@ impl Inputs {
             if path.is_dir() {
                 inputs.add_folder(path)?;
             } else {
-                inputs.add(path.clone(), inputs.open_one(path, only)?, only);
+                inputs.add(path.clone(), inputs.open_one(path)?);
             }
         }
         for (name, path) in &order.forms {
             let form = FORMS.iter().find(|form| form.name == name);
             let form = form.ok_or_else(|| Failure::NoForm(name.clone()))?;
-            let bytes = inputs.bytes(path, only)?;
-            inputs.add(path.clone(), Opened::Log(form, bytes), only);
+            let bytes = inputs.reading.at_first(path)?;
+            inputs.add(path.clone(), Opened::Log(form, bytes));
         }
         Ok(inputs)
     }
@@ -95,8 +97,8 @@ impl Inputs {
     fn add_folder(&mut self, folder: &Path) -> Result<(), Failure> {
         let before = self.captures.len() + self.logs.len();
         for path in folder::files(folder)? {
-            match self.open_one(&path, false) {
-                Ok(opened) => self.add(path, opened, false),
+            match self.open_one(&path) {
+                Ok(opened) => self.add(path, opened),
                 Err(error) => self.notes.push(format!("passed over: {error}")),
             }
         }
@@ -106,8 +108,8 @@ impl Inputs {
         Ok(())
     }
 
-    fn add(&mut self, path: PathBuf, opened: Opened, only: bool) {
-        let keep = stays_open(&path, only);
+    fn add(&mut self, path: PathBuf, opened: Opened) {
+        let keep = is_read_once(&path);
         self.reading.progress.expect(path.metadata().map_or(0, |file| file.len()));
         match opened {
             Opened::Capture(source) => {
@@ -120,25 +122,31 @@ impl Inputs {
         }
     }
 
-    /// Opens a source to look at it, or to read it on.
-    fn open_one(&self, path: &Path, only: bool) -> Result<Opened, Failure> {
-        open(path, self.bytes(path, only)?)
-    }
-
-    fn bytes(&self, path: &Path, only: bool) -> Result<Bytes, Failure> {
-        if stays_open(path, only) { self.reading.bytes(path) } else { Ok(Box::new(file(path)?)) }
+    /// Opens a source to look at it, and to read it on if it can be read but once.
+    fn open_one(&self, path: &Path) -> Result<Opened, Failure> {
+        open(path, self.reading.at_first(path)?)
     }
 }
 
 impl Reading {
-    /// Opens what will be read to its end.
+    /// Opens what is looked at.
+    fn at_first(&self, path: &Path) -> Result<Bytes, Failure> {
+        if is_read_once(path) { self.bytes(path) } else { Ok(Box::new(file(path)?)) }
+    }
+
+    /// Opens what will be read to its end, ahead of who takes it.
     fn bytes(&self, path: &Path) -> Result<Bytes, Failure> {
         let ahead = if is_stdin(path) {
             Ahead::new(io::stdin(), self.interrupt.clone())
         } else {
-            Ahead::new(self.progress.follow(path, file(path)?), self.interrupt.clone())
+            Ahead::new(self.followed(path)?, self.interrupt.clone())
         };
         Ok(Box::new(ahead.map_err(|error| Failure::open(path, error))?))
+    }
+
+    /// Opens a file that moves the bar.
+    fn followed(&self, path: &Path) -> Result<ProgressBarIter<File>, Failure> {
+        Ok(self.progress.follow(path, file(path)?))
     }
 }
 
@@ -166,10 +174,10 @@ impl Capture {
     }
 
     /// Opens it, unless it is open.
-    pub(crate) fn source(self, reading: &Reading) -> Result<Source<Bytes>, Failure> {
+    fn source(self, reading: &Reading) -> Result<Source<Bytes>, Failure> {
         let source = match self.kept {
             Some(source) => *source,
-            None => capture(&self.path, reading.bytes(&self.path)?)?,
+            None => capture(&self.path, Box::new(reading.followed(&self.path)?))?,
         };
         Ok(source.until(reading.interrupt.flag()))
     }
@@ -198,9 +206,9 @@ fn is_stdin(path: &Path) -> bool {
     path == "-"
 }
 
-/// Tells whether a source is read on from where it was looked at.
-fn stays_open(path: &Path, only: bool) -> bool {
-    only || !path.is_file()
+/// Tells whether a source cannot be opened again from its start.
+fn is_read_once(path: &Path) -> bool {
+    is_stdin(path) || !path.is_file()
 }
 
 /// Sees from the first bytes of a source what it is.

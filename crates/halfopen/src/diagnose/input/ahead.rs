@@ -12,7 +12,7 @@ use crate::diagnose::interrupt::Interrupt;
 const CHUNK: usize = 1 << 16;
 const CHUNKS_MAX: usize = 16;
 /// How often a silent source is left to see whether to stop.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A source that is read ahead. Once the user has interrupted, it has ended.
 #[derive(Debug)]
