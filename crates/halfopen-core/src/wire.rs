@@ -10,6 +10,7 @@ mod packet;
 pub mod tcp;
 pub mod udp;
 mod view;
+pub mod vnet;
 
 pub use packet::{Offload, Packet, Segments};
 pub use view::{Fragment, Malformed, View};
