@@ -19,10 +19,11 @@ use halfopen_core::hop::{Command, Event, Hop as _, Output, Side};
 use halfopen_core::path::Path;
 use halfopen_core::time::Instant;
 use halfopen_core::wire::tcp::Flags;
-use halfopen_core::wire::{Packet, View};
+use halfopen_core::wire::{Malformed, Packet, View, vnet};
 
 use crate::tun::Tun;
 
+mod buffers;
 mod clock;
 mod delays;
 mod status;
@@ -32,6 +33,7 @@ pub use clock::Clock;
 pub use delays::Delays;
 pub use status::{BySide, Flows, PassedOver, Status};
 
+use buffers::Buffers;
 use status::{Tally, add};
 use wait::{Waiter, Waker};
 
@@ -56,8 +58,7 @@ pub struct Carrier {
     handle: Handle,
     waiter: Waiter,
     delays: Delays,
-    /// Packets that are gone, whose room the next ones take.
-    buffers: Vec<Vec<u8>>,
+    buffers: Buffers,
 }
 
 /// Orders to a [`Carrier`], and what it counts, from any thread.
@@ -103,7 +104,7 @@ impl Carrier {
             handle: Handle { shared: Arc::new(Shared { tally, stopped, waker }), orders: sender },
             waiter,
             delays: Delays::new(),
-            buffers: Vec::new(),
+            buffers: Buffers::new(),
         })
     }
 
@@ -148,26 +149,27 @@ impl Carrier {
     /// were.
     fn carry_from(&mut self, side: Side) -> io::Result<usize> {
         for taken in 0..TURN {
-            let mut buffer = self.buffers.pop().unwrap_or_default();
-            if !self.tun(side).receive(&mut buffer)? {
-                self.buffers.push(buffer);
-                return Ok(taken);
-            }
-            self.carry(side, buffer);
+            let tun = match side {
+                Side::Inside => &self.inside,
+                Side::Outside => &self.outside,
+            };
+            let Some(header) = tun.receive(self.buffers.room())? else { return Ok(taken) };
+            let packet = vnet::parse(header, self.buffers.take());
+            self.carry(side, packet);
         }
         Ok(TURN)
     }
 
-    fn carry(&mut self, side: Side, bytes: Vec<u8>) {
+    fn carry(&mut self, side: Side, packet: Result<Packet, Malformed>) {
         let tally = &self.handle.shared.tally;
-        tally.took(side);
-        match Packet::parse(bytes) {
+        match packet {
             Err(_) => add(&tally.malformed, 1),
             Ok(packet) if is_local(packet.view()) => {
                 add(&tally.local, 1);
-                self.buffers.push(packet.into_bytes());
+                self.buffers.put(packet.into_bytes());
             }
             Ok(packet) => {
+                tally.took(side, packet.count());
                 self.advance();
                 self.path.handle_packet(self.now, side, packet);
                 self.deliver();
@@ -211,11 +213,15 @@ impl Carrier {
     fn hand_over(&mut self, side: Side, packet: Packet) {
         let tally = &self.handle.shared.tally;
         // What the kernel does not take is lost, as in the queue of any interface.
-        match self.tun(side).send(packet.bytes()) {
-            Ok(()) => tally.handed(side, is_reset(packet.view())),
-            Err(_) => add(&tally.refused, 1),
+        let tun = match side {
+            Side::Inside => &self.inside,
+            Side::Outside => &self.outside,
+        };
+        match tun.send(&packet) {
+            Ok(()) => tally.handed(side, packet.count(), is_reset(packet.view())),
+            Err(_) => add(&tally.refused, packet.count() as u64),
         }
-        self.buffers.push(packet.into_bytes());
+        self.buffers.put(packet.into_bytes());
     }
 
     fn report(&self, event: Event) {
@@ -230,13 +236,6 @@ impl Carrier {
     fn deadline(&self) -> Option<Instant> {
         let command = self.agenda.first_key_value().map(|(&(at, _), _)| at);
         [self.path.poll_timeout(), command].into_iter().flatten().min()
-    }
-
-    const fn tun(&self, side: Side) -> &Tun {
-        match side {
-            Side::Inside => &self.inside,
-            Side::Outside => &self.outside,
-        }
     }
 }
 

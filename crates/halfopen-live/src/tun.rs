@@ -4,10 +4,13 @@
 //! the kernel. The interface lives as long as its [`Tun`], also when the process is killed.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
+
+use halfopen_core::wire::{Packet, vnet};
+use nix::sys::uio::writev;
 
 use crate::sys::tun as sys;
 
@@ -67,6 +70,9 @@ impl Tun {
         let name = &settings.name;
         let failed = |step| move |error| refused(name, step, error);
         sys::attach(device.as_fd(), name).map_err(failed("its device"))?;
+        // Long segments and checksums that are not computed pass through memory as they are.
+        let offloads = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
+        sys::set_offloads(device.as_fd(), offloads).map_err(failed("its offloads"))?;
         // Any socket names the namespace; this one is bound to nothing.
         let socket = UdpSocket::bind("[::]:0").or_else(|_| UdpSocket::bind("0.0.0.0:0"));
         let socket = socket.map_err(failed("a socket"))?;
@@ -74,20 +80,22 @@ impl Tun {
         Ok(Self { device, name: name.clone() })
     }
 
-    /// Takes one packet in place of what `buffer` holds. Tells whether there was one.
-    pub(crate) fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<bool> {
-        buffer.clear();
-        buffer.reserve(PACKET_MAX);
-        match rustix::io::read(&self.device, rustix::buffer::spare_capacity(buffer)) {
-            Ok(_) => Ok(true),
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(false),
-            Err(error) => Err(error.into()),
+    /// Takes one packet in place of what `buffer` holds, and returns the header that came with it,
+    /// if there was one. The buffer needs room for [`PACKET_MAX`] bytes.
+    pub(crate) fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<Option<[u8; vnet::HEADER]>> {
+        match sys::receive(self.device.as_fd(), buffer) {
+            Ok(header) => Ok(Some(header)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
     /// Hands the kernel one packet, or says why it did not take it.
-    pub(crate) fn send(&self, packet: &[u8]) -> io::Result<()> {
-        rustix::io::write(&self.device, packet)?;
+    pub(crate) fn send(&self, packet: &Packet) -> io::Result<()> {
+        let header = vnet::header(packet);
+        let parts = [IoSlice::new(&header), IoSlice::new(packet.bytes())];
+        // A device takes a packet as a whole or not at all.
+        writev(&self.device, &parts)?;
         Ok(())
     }
 
@@ -111,3 +119,6 @@ fn refused(name: &str, step: &'static str, error: io::Error) -> Error {
     }
     Error::Kernel { name, step, error }
 }
+
+#[cfg(test)]
+mod tests;

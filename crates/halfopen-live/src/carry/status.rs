@@ -9,9 +9,10 @@ use halfopen_core::hop::{Event, EventKind, Side};
 pub struct Status {
     /// Of each hop, in the order of the path.
     pub hops: Vec<Flows>,
-    /// Packets that came from the inside and from the outside.
+    /// Packets that came from the inside and from the outside, as many as they would be on a wire,
+    /// without those that are passed over.
     pub taken: BySide,
-    /// Packets that were handed to the inside and to the outside.
+    /// Packets that were handed to the inside and to the outside, counted likewise.
     pub handed: BySide,
     /// How many of those handed over were resets, on the side of whoever got them.
     pub resets: BySide,
@@ -89,12 +90,12 @@ impl Tally {
         self.hops.len()
     }
 
-    pub(super) fn took(&self, from: Side) {
-        add(&self.taken[from as usize], 1);
+    pub(super) fn took(&self, from: Side, packets: usize) {
+        add(&self.taken[from as usize], packets as u64);
     }
 
-    pub(super) fn handed(&self, to: Side, is_reset: bool) {
-        add(&self.handed[to as usize], 1);
+    pub(super) fn handed(&self, to: Side, packets: usize, is_reset: bool) {
+        add(&self.handed[to as usize], packets as u64);
         add(&self.resets[to as usize], u64::from(is_reset));
     }
 

@@ -1,38 +1,37 @@
 //! Waiting until something has to be done.
 
-use core::mem::MaybeUninit;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use halfopen_core::time::Instant;
-use rustix::event::{EventfdFlags, epoll, eventfd};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
-};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use super::clock::Clock;
 
 /// Wakes a thread that [`Waiter::wait`]s, or that is about to.
 #[derive(Debug)]
-pub(super) struct Waker(OwnedFd);
+pub(super) struct Waker(EventFd);
 
 impl Waker {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        Ok(Self(EventFd::from_flags(flags)?))
     }
 
     pub(super) fn wake(&self) {
         // It fails if it was woken 2^64 - 2 times and never took notice; then it will wake up.
-        let _woken = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+        let _woken = self.0.write(1);
     }
 }
 
 /// Waits for readiness, for a waker and for a deadline.
 #[derive(Debug)]
 pub(super) struct Waiter {
-    epoll: OwnedFd,
-    timer: OwnedFd,
+    epoll: Epoll,
+    timer: TimerFd,
     /// When the timer goes off.
     armed: Option<Instant>,
 }
@@ -47,11 +46,11 @@ const WAKER: u64 = u64::MAX - 1;
 impl Waiter {
     /// Returns what waits until one of the sources can be read.
     pub(super) fn new(sources: [BorrowedFd<'_>; 2], waker: &Waker) -> io::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        let timer = timerfd_create(TimerfdClockId::Boottime, flags)?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+        let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)?;
         let add = |source: BorrowedFd<'_>, number| {
-            epoll::add(&epoll, source, epoll::EventData::new_u64(number), epoll::EventFlags::IN)
+            epoll.add(source, EpollEvent::new(EpollFlags::EPOLLIN, number))
         };
         for (source, number) in sources.into_iter().zip(0..) {
             add(source, number)?;
@@ -70,19 +69,21 @@ impl Waiter {
         waker: &Waker,
     ) -> io::Result<()> {
         self.arm(deadline, clock)?;
-        let mut room = [const { MaybeUninit::uninit() }; EVENTS_MAX];
-        let events = match epoll::wait(&self.epoll, &mut room, None) {
-            Ok((events, _)) => events,
-            Err(rustix::io::Errno::INTR) => return Ok(()),
-            Err(error) => return Err(error.into()),
+        let mut events = [EpollEvent::empty(); EVENTS_MAX];
+        let ready = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+            Err(Errno::EINTR) => 0,
+            ready => ready?,
         };
-        for event in events {
-            match event.data.u64() {
+        for event in &events[..ready] {
+            // Neither has a number to be read if another wait took it.
+            match event.data() {
                 TIMER => {
                     self.armed = None;
-                    take_notice(&self.timer);
+                    let _expired = self.timer.wait();
                 }
-                WAKER => take_notice(&waker.0),
+                WAKER => {
+                    let _woken = waker.0.read();
+                }
                 _source => {}
             }
         }
@@ -96,17 +97,9 @@ impl Waiter {
         if self.armed.is_some_and(|armed| armed <= deadline) {
             return Ok(());
         }
-        let never = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let once = Itimerspec { it_interval: never, it_value: clock.on_the_system(deadline) };
-        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &once)?;
+        let at = Expiration::OneShot(clock.on_the_system(deadline));
+        self.timer.set(at, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
         self.armed = Some(deadline);
         Ok(())
     }
-}
-
-/// Reads the count of a timer or a waker, so that it waits for the next.
-fn take_notice(counter: &OwnedFd) {
-    let mut count = [0; 8];
-    // There is none if another wait took it.
-    let _count = rustix::io::read(counter, &mut count);
 }
