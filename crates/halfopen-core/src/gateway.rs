@@ -5,11 +5,12 @@
 //! packet's fate, then carry it out. It is not a router and not a proxy: it knows two sides, and a
 //! connection passes through it between its two ends.
 //!
-//! Limits: a packet that is too long or whose time to live runs out vanishes without an ICMP error;
-//! fragments that come before the first of their packet are dropped, not kept; a packet between two
-//! inside ends passes the gateway twice and loses two from its time to live; an address that sends
-//! from both sides, which is a loop or a lie, can have two flows of one name where nothing is
-//! translated and anyone may open a flow: one opened from each side.
+//! Limits: a packet whose time to live runs out vanishes without an ICMP error, and so does one
+//! that is too long and may be fragmented, for the gateway fragments nothing; fragments that come
+//! before the first of their packet are dropped, not kept; a packet between two inside ends passes
+//! the gateway twice and loses two from its time to live; an address that sends from both sides,
+//! which is a loop or a lie, can have two flows of one name where nothing is translated and anyone
+//! may open a flow: one opened from each side.
 //!
 //! The invariant: whatever a packet meets depends only on what was due before it, so a driver that
 //! is late, or that calls more often than it must, gets the same outputs in the same order.
@@ -267,7 +268,14 @@ impl Gateway {
             Fate::Orphan { ends, forgotten, reaction } => {
                 self.meet_orphan(ends, forgotten, reaction, side, packet);
             }
-            Fate::Discard(why) => self.discard(side, why),
+            Fate::Discard(why) => {
+                self.discard(side, why);
+                let mtu = self.config.mtu.filter(|_| why == Discard::TooBig);
+                let answer = mtu.and_then(|mtu| notice::too_big_in_answer(packet.view(), mtu));
+                if let Some(answer) = answer {
+                    self.send(side, answer);
+                }
+            }
         }
     }
 

@@ -25,7 +25,8 @@ pub struct GatewayConfig {
     pub out_of_window: OutOfWindow,
     /// The time to live of the packets it makes itself; not zero.
     pub ttl: u8,
-    /// The longest packet that it forwards, in bytes with the IP header. `None`: any.
+    /// The longest packet that it forwards, in bytes with the IP header. `None`: any. The sender of
+    /// a longer one is told how long it may be (RFC 1191, RFC 8201).
     pub mtu: Option<u16>,
 }
 

@@ -29,6 +29,13 @@ pub(super) fn unreachable_in_answer(view: View<'_>) -> Option<Packet> {
     view.quoted().is_none().then(|| icmp::unreachable(view.dst(), view))
 }
 
+/// Returns the ICMP error that answers a packet which is longer than `mtu` bytes, likewise, unless
+/// it might be fragmented.
+pub(super) fn too_big_in_answer(view: View<'_>, mtu: u16) -> Option<Packet> {
+    let answered = view.dont_fragment() && view.quoted().is_none();
+    answered.then(|| icmp::too_big(view.dst(), view, mtu))
+}
+
 /// Returns a segment that tells the end on `side` that its connection is over, with numbers that
 /// this end will accept, as the other end would send it.
 pub(super) fn of_the_end(mapping: &Mapping, side: Side, how: Flags, ttl: u8) -> Packet {

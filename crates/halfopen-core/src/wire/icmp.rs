@@ -84,10 +84,27 @@ pub fn echo(src: IpAddr, dst: IpAddr, reply: bool, identifier: u16, sequence: u1
 /// administratively prohibited (RFC 1812 section 5.2.7.1, RFC 4443 section 3.1).
 #[must_use]
 pub fn unreachable(from: IpAddr, offender: View<'_>) -> Packet {
-    let (protocol, kind, code) = match from {
-        IpAddr::V4(_) => (ICMP, 3, 13),
-        IpAddr::V6(_) => (ICMP_V6, 1, 1),
+    let header = match from {
+        IpAddr::V4(_) => [3, 13, 0, 0, 0, 0, 0, 0],
+        IpAddr::V6(_) => [1, 1, 0, 0, 0, 0, 0, 0],
     };
+    error(from, header, offender)
+}
+
+/// Returns the error by which `from` tells the sender of `offender` that it is longer than `mtu`
+/// bytes: fragmentation needed (RFC 1191 section 4), or packet too big (RFC 4443 section 3.2).
+#[must_use]
+pub fn too_big(from: IpAddr, offender: View<'_>, mtu: u16) -> Packet {
+    let [high, low] = mtu.to_be_bytes();
+    let header = match from {
+        IpAddr::V4(_) => [3, 4, 0, 0, 0, 0, high, low],
+        IpAddr::V6(_) => [2, 0, 0, 0, 0, 0, high, low],
+    };
+    error(from, header, offender)
+}
+
+fn error(from: IpAddr, header: [u8; 8], offender: View<'_>) -> Packet {
+    let protocol = if from.is_ipv4() { ICMP } else { ICMP_V6 };
     let quote = &offender.bytes()[..offender.bytes().len().min(QUOTE_MAX)];
-    assemble((from, offender.src()), 64, 0, protocol, &[kind, code, 0, 0, 0, 0, 0, 0], quote)
+    assemble((from, offender.src()), 64, 0, protocol, &header, quote)
 }

@@ -82,3 +82,17 @@ fn a_link_that_loses_packets_loses_them_one_by_one() {
         assert_eq!(behind, 1);
     });
 }
+
+#[test]
+fn a_sender_learns_how_long_a_packet_the_path_takes() {
+    as_owner(|| {
+        let mut config = GatewayConfig::nat(EXTERNAL.into(), IdlePolicy::RFC);
+        config = config.translating_to(vec![EXTERNAL.into(), EXTERNAL_V6.into()]);
+        config.mtu = Some(1_300);
+        for server in [SERVER.into(), SERVER_V6.into()] {
+            let gateway = Gateway::new(config.clone(), Rng::new(1)).unwrap();
+            let [before, behind] = transfer(vec![Box::new(gateway)], server);
+            assert!(before >= 10 && behind >= 10, "at most {before} and {behind} at once");
+        }
+    });
+}

@@ -317,3 +317,20 @@ fn what_a_gateway_does_not_carry_it_says() {
     scene.external = addr("192.0.2.1:1");
     assert_eq!(discarded(scene.outside(SYN, 1, 0, 0)), Discard::Filtered);
 }
+
+#[test]
+fn who_sends_too_long_a_packet_is_told_how_long_it_may_be() {
+    let mut scene = scene(|config, _| config.mtu = Some(1_400));
+    scene.handshake();
+    let outcome = scene.inside(ACK, 1_000, 5_000, 1_361);
+    assert!(outcome.outside.is_empty(), "{outcome:?}");
+    let error = outcome.inside[0].view();
+    assert_eq!(error.dst(), scene.client.ip());
+    assert_eq!(error.icmp().unwrap().next_mtu(), Some(1_400));
+    let quoted = error.quoted().unwrap();
+    assert_eq!((quoted.src(), quoted.ports()), (scene.client.ip(), Some((40_000, 80))));
+    assert_eq!(scene.inside(ACK, 1_000, 5_000, 1_360).outside.len(), 1);
+    // From outside it is the external end that is named, which is all that the sender knows.
+    let outcome = scene.outside(ACK, 5_000, 1_000, 1_361);
+    assert_eq!(outcome.outside[0].view().quoted().unwrap().dst(), scene.external.ip());
+}
