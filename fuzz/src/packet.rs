@@ -2,10 +2,14 @@
 
 use std::net::SocketAddr;
 
-use halfopen_core::wire::{Packet, View, checksum};
+use halfopen_core::wire::{Offload, Packet, View, checksum, vnet};
 
-/// Reads the bytes as a packet, whole and cut; then mends the checksums and rewrites it.
+/// Reads the bytes as a packet, whole and cut, and as one with a header of a virtual device; then
+/// mends the checksums and rewrites it.
 pub fn run(bytes: &[u8]) {
+    if let Some((header, bytes)) = bytes.split_first_chunk() {
+        left_to_us(*header, bytes);
+    }
     look_at(bytes, bytes.len());
     look_at(bytes, bytes.len() + 1_000);
     if let Ok(packet) = Packet::parse(bytes.to_vec()) {
@@ -15,6 +19,24 @@ pub fn run(bytes: &[u8]) {
         && packet.checksums_hold()
     {
         assert!(rewrite(packet).checksums_hold());
+    }
+}
+
+/// Reads a packet of which something is left to be done, and holds it against what it stands for.
+fn left_to_us(header: [u8; vnet::HEADER], bytes: &[u8]) {
+    let Ok(packet) = vnet::parse(header, bytes.to_vec()) else { return };
+    let again = vnet::parse(vnet::header(&packet), packet.bytes().to_vec());
+    assert_eq!(again.as_ref(), Ok(&packet));
+    let holds = packet.checksums_hold();
+    let (count, longest, total) = (packet.count(), packet.longest(), packet.total_len());
+    let parts: Vec<Packet> = packet.clone().into_segments().map(rewrite).collect();
+    let lengths = || parts.iter().map(|part| part.bytes().len());
+    assert_eq!((parts.len(), lengths().sum::<usize>()), (count, total));
+    assert_eq!(lengths().max(), Some(longest));
+    assert!(parts.iter().all(|part| part.offload() == Offload::Nothing));
+    if holds {
+        assert!(parts.iter().all(Packet::checksums_hold));
+        assert!(rewrite(packet).into_segments().eq(parts));
     }
 }
 
@@ -60,8 +82,8 @@ fn rewrite(mut packet: Packet) -> Packet {
     assert_eq!((view.src(), view.dst()), (src.ip(), dst.ip()));
     assert!(view.ports().is_none_or(|ports| ports == (0xffff, 0)));
     assert_eq!((view.protocol(), packet.bytes().len()), (before, length));
-    let again = Packet::parse(packet.bytes().to_vec()).expect("a rewritten packet is a packet");
-    assert!(again == packet);
+    let again = Packet::parse_offloaded(packet.bytes().to_vec(), packet.offload());
+    assert!(again.expect("a rewritten packet is a packet") == packet);
     packet
 }
 
