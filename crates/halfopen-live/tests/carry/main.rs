@@ -21,7 +21,7 @@ use halfopen_core::rng::Rng;
 use halfopen_core::time::{Duration, Instant};
 
 use owner::as_owner;
-use stage::{EXTERNAL, SERVER, SERVER_V6, Stage};
+use stage::{EXTERNAL, Ran, SERVER, SERVER_V6, Stage};
 
 /// Nothing here takes nearly that long.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -113,7 +113,7 @@ fn a_forgotten_connection_is_reset_by_its_next_packet() {
             "{orphaned:?}"
         );
         let carrier = stage.carrier.clone();
-        let delays = stage.stop();
+        let Ran { delays, .. } = stage.stop();
         let status = carrier.status();
         assert_eq!((status.hops[0].remembered, status.hops[0].forgotten), (1, 1));
         assert_eq!((status.resets.inside, status.resets.outside), (1, 0));
@@ -160,7 +160,7 @@ fn commands_are_carried_out_at_their_time() {
 fn a_carrier_that_was_stopped_returns() {
     as_owner(|| {
         let stage = Stage::new(Path::default());
-        assert_eq!(stage.stop().count(), 0);
+        assert_eq!(stage.stop().delays.count(), 0);
     });
 }
 
@@ -177,5 +177,26 @@ fn events_that_nobody_hears_are_counted() {
             assert!(stage.clock.now() < at, "{:?}", stage.carrier.status());
             thread::yield_now();
         }
+    });
+}
+
+#[test]
+fn a_carrier_takes_no_memory_for_packets() {
+    as_owner(|| {
+        let stage = Stage::new(Path::new(vec![gateway(PATIENCE)]));
+        let (mut client, mut server, _) = connect(&stage, SERVER.into());
+        thread::scope(|scope| {
+            scope.spawn(|| client.write_all(&vec![7; 32 << 20]).unwrap());
+            server.read_exact(&mut vec![0; 32 << 20]).unwrap();
+        });
+        for _ in 0..1_000 {
+            ask_and_answer(&mut client, &mut server);
+        }
+        let carrier = stage.carrier.clone();
+        let Ran { allocations, .. } = stage.stop();
+        let handed = carrier.status().handed;
+        assert!(handed.inside + handed.outside > 20_000, "{handed:?}");
+        // What it begins with: buffers, the flow, and queues that grow to what they need.
+        assert!(allocations < 100, "{allocations} allocations");
     });
 }

@@ -30,7 +30,15 @@ pub(crate) struct Stage {
     pub(crate) carrier: Handle,
     pub(crate) clock: Clock,
     pub(crate) events: Receiver<Event>,
-    thread: Option<JoinHandle<Delays>>,
+    thread: Option<JoinHandle<Ran>>,
+}
+
+/// How a carrier ran.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) delays: Delays,
+    /// How often it took memory.
+    pub(crate) allocations: u64,
 }
 
 /// Makes an interface that leads everywhere.
@@ -59,14 +67,14 @@ impl Stage {
         let mut carrier = Carrier::new(path, inside, outside, clock).expect("a carrier");
         let (handle, events) = (carrier.handle(), carrier.events(EVENTS));
         let thread = thread::spawn(move || {
-            carrier.run().expect("it runs");
-            carrier.delays().clone()
+            let allocated = allocation_counter::measure(|| carrier.run().expect("it runs"));
+            Ran { delays: carrier.delays().clone(), allocations: allocated.count_total }
         });
         Self { client, server, carrier: handle, clock, events, thread: Some(thread) }
     }
 
-    /// Stops the carrier and returns how late it was.
-    pub(crate) fn stop(mut self) -> Delays {
+    /// Stops the carrier and returns how it ran.
+    pub(crate) fn stop(mut self) -> Ran {
         self.carrier.stop();
         self.thread.take().expect("a thread").join().expect("no panic in the carrier")
     }
