@@ -14,6 +14,7 @@ mod client;
 mod far_end;
 mod hops;
 mod log;
+mod machine;
 mod message;
 mod pool;
 mod request;

@@ -12,9 +12,9 @@ use halfopen_core::time::Instant;
 use halfopen_pool::event::{Event, Tally, Watch, What};
 use halfopen_pool::name::ConnectionId;
 use halfopen_pool::retry::Failure;
-use halfopen_sim::host::Host;
 
 use crate::reproduce::log::Log;
+use crate::reproduce::machine::Clock;
 use crate::reproduce::request::{Attempt, Outcome, Request};
 
 tokio::task_local! {
@@ -25,7 +25,7 @@ tokio::task_local! {
 /// What became of requests. Clones are the same accounts.
 #[derive(Clone)]
 pub(crate) struct Accounts {
-    host: Host,
+    clock: Clock,
     requests: Log<Request>,
     book: Arc<Mutex<Book>>,
 }
@@ -49,9 +49,9 @@ struct Book {
 }
 
 impl Accounts {
-    /// Returns accounts of a pool on `host`, which are written into `requests`.
-    pub(crate) fn new(host: Host, requests: Log<Request>) -> Self {
-        Self { host, requests, book: Arc::default() }
+    /// Returns accounts of a pool by the clock of its machine, which are written into `requests`.
+    pub(crate) fn new(clock: Clock, requests: Log<Request>) -> Self {
+        Self { clock, requests, book: Arc::default() }
     }
 
     /// Gives a request that has none a number, and returns its burst and that.
@@ -84,7 +84,7 @@ impl Accounts {
         (burst, number): (u32, u32),
         sending: F,
     ) -> (usize, F::Output) {
-        let begun = self.host.now();
+        let begun = self.clock.now();
         let attempts = Vec::with_capacity(1);
         let place = self.requests.push(Request { number, burst, begun, attempts, over: false });
         (place, PLACE.scope(place, sending).await)
@@ -97,7 +97,7 @@ impl Accounts {
 
     /// Notes how a request ended: its last attempt, or one that had no connection.
     pub(crate) fn close(&self, place: usize, outcome: Outcome) {
-        let now = self.host.now();
+        let now = self.clock.now();
         self.requests.change(place, |request| {
             match (outcome, request.attempts.last_mut()) {
                 (Outcome::NoConnection(_), _) | (_, None) => request.attempts.push(Attempt {
@@ -154,7 +154,7 @@ impl Accounts {
 
 impl Watch for Accounts {
     fn see(&self, event: &Event) {
-        let now = self.host.now();
+        let now = self.clock.now();
         let mut book = self.lock();
         let book = &mut *book;
         book.tally.count(event);

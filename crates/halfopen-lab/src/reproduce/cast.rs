@@ -22,8 +22,6 @@ use halfopen_core::scenario;
 use halfopen_core::time::Instant;
 use halfopen_pool::client::{Builder, Client};
 use halfopen_pool::error::Error as PoolError;
-use halfopen_sim::host::Host;
-use halfopen_sim::net::TcpListener;
 use http::{Request, Response};
 use http_body_util::Full;
 use tower_service::Service;
@@ -33,6 +31,7 @@ use crate::reproduce::accounts::Accounts;
 use crate::reproduce::client::outcome;
 use crate::reproduce::far_end::{Act, Deed};
 use crate::reproduce::log::Log;
+use crate::reproduce::machine::{Clock, Listener, Machine};
 use crate::reproduce::pool::Calendar;
 
 /// What a subscription costs. Nothing depends on it.
@@ -66,17 +65,17 @@ impl Billing {
         })
     }
 
-    /// Starts it on `host`, with requests that go over the pool that `pool` builds.
+    /// Starts it on `machine`, with requests that go over the pool that `pool` builds.
     pub(super) fn start(
         self,
-        host: &Host,
+        machine: &impl Machine,
         pool: Builder,
         accounts: Accounts,
         reports: Log<scheduler::Event>,
     ) {
         let Self { config, subscriptions, storage, calendar } = self;
-        host.spawn(async move {
-            // The pool's clock begins with it, so it is built while the world runs.
+        machine.start(async move {
+            // The pool's clock begins with it, so it is built while the machine runs.
             let pool = pool.build().expect("a connector, a timer and an executor are given");
             storage.add(subscriptions).await.expect("an empty database takes what is new");
             let client = Accounted { pool, accounts: accounts.clone() };
@@ -169,33 +168,27 @@ impl Payments {
         Ok(Self { settings, book: Arc::new(Sqlite::in_memory().map_err(billing)?) })
     }
 
-    /// Starts it on `host`, where it listens on `address`.
-    pub(super) fn start(
-        &self,
-        host: &Host,
-        address: SocketAddr,
-        rng: Rng,
-        witness: Witness,
-    ) -> Result<(), Error> {
+    /// Returns the module of one host.
+    pub(super) fn module(&self, rng: Rng, witness: Witness) -> Result<Module<Arc<Sqlite>>, Error> {
         let witness = Mutex::new(witness);
         let observer = move |event| {
             witness.lock().unwrap_or_else(PoisonError::into_inner).see(event);
         };
         let settings = self.settings.clone();
         let module = Module::new(Arc::clone(&self.book), settings, rng, Arc::new(observer));
-        let module = module.map_err(billing)?;
-        host.spawn(async move {
-            let listener = TcpListener::bind(address).await;
-            let listener = listener.expect("the host is new and has the address");
-            module.serve(move |cx| listener.poll_accept(cx)).await;
-        });
-        Ok(())
+        module.map_err(billing)
     }
+}
+
+/// Serves the connections that `listener` accepts.
+pub(super) async fn serve(module: Module<Arc<Sqlite>>, listener: impl Listener) {
+    module.serve(move |cx| listener.poll_accept(cx)).await;
 }
 
 /// Writes down what a payment module does, in the far end's words and in its own.
 pub(super) struct Witness {
-    host: Host,
+    host: String,
+    clock: Clock,
     accounts: Accounts,
     deeds: Log<Deed>,
     log: Option<Log<PaymentEntry>>,
@@ -222,18 +215,19 @@ struct Connection {
 }
 
 impl Witness {
-    /// Returns a witness of a module on `host`.
+    /// Returns a witness of a module on `machine`.
     pub(super) fn new(
-        host: Host,
+        machine: &impl Machine,
         accounts: Accounts,
         deeds: Log<Deed>,
         log: Option<Log<PaymentEntry>>,
     ) -> Self {
-        Self { host, accounts, deeds, log, connections: BTreeMap::new() }
+        let (host, clock) = (machine.name().to_owned(), machine.clock());
+        Self { host, clock, accounts, deeds, log, connections: BTreeMap::new() }
     }
 
     fn see(&mut self, event: payment_event::Event) {
-        let (at, peer) = (self.host.now(), event.peer);
+        let (at, peer) = (self.clock.now(), event.peer);
         let connection = self.connections.entry(event.connection);
         let connection =
             connection.or_insert(Connection { accepted: at, number: None, answers: false });
@@ -262,7 +256,7 @@ impl Witness {
             self.deeds.push(Deed { at, peer, act });
         }
         if let Some(log) = &self.log {
-            log.push(PaymentEntry { at, host: self.host.name().to_owned(), event });
+            log.push(PaymentEntry { at, host: self.host.clone(), event });
         }
     }
 }

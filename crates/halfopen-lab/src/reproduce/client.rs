@@ -10,7 +10,7 @@ use halfopen_pool::client::Client;
 use halfopen_pool::error::Error;
 
 use crate::reproduce::accounts::Accounts;
-use crate::reproduce::log::Clock;
+use crate::reproduce::machine::Machine;
 use crate::reproduce::request::Outcome;
 
 /// Requests that a client begins together.
@@ -36,13 +36,14 @@ pub(super) const PAYMENTS: Bursts = Bursts {
 /// Runs bursts, which come in the order of time, each as a program of its own: one that hangs holds
 /// up no other.
 pub(crate) async fn run(
+    machine: impl Machine,
     bursts: impl Iterator<Item = Burst>,
     (config, pays): (Bursts, bool),
     pool: Client,
     server: SocketAddr,
     accounts: Accounts,
 ) {
-    let clock = Clock::start();
+    let clock = machine.clock();
     let at_once = config.at_once;
     let client = Arc::new(Sender { config, pays, pool, server, accounts });
     let mut before = 0_u32;
@@ -52,7 +53,7 @@ pub(crate) async fn run(
             Arc::new(Turns { burst: number, before, last: burst.requests, taken: 0.into() });
         before = before.saturating_add(burst.requests);
         for _ in 0..at_once.min(burst.requests) {
-            halfopen_sim::spawn(Arc::clone(&client).work(Arc::clone(&turns)));
+            machine.start(Arc::clone(&client).work(Arc::clone(&turns)));
         }
     }
     // The program lives on after its last burst, and so does its pool.

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use halfopen_core::scenario::{Close, FarEnd};
-use halfopen_core::time::Instant;
+use halfopen_core::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::reproduce::log::{Clock, Log, sleep};
+use crate::reproduce::log::Log;
+use crate::reproduce::machine::{Clock, Listener as _, Machine, Stream};
 use crate::reproduce::message;
-use halfopen_sim::net::{TcpListener, TcpStream};
 
 /// Something that the far end did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,18 +42,24 @@ pub enum Act {
     Broken,
 }
 
-/// Serves connections for as long as the world lasts.
-pub(super) async fn run(config: FarEnd, address: SocketAddr, aborts: Vec<Instant>, log: Log<Deed>) {
-    let clock = Clock::start();
-    let listener = TcpListener::bind(address).await.expect("the host is new and has the address");
+/// Serves the connections that `listener` accepts for as long as `machine` lasts.
+pub(super) async fn run<M: Machine>(
+    machine: M,
+    listener: M::Listener,
+    config: FarEnd,
+    aborts: Vec<Instant>,
+    log: Log<Deed>,
+) {
+    /// How long to wait where accepting fails, as for want of file descriptors.
+    const BREATH: Duration = Duration::from_millis(100);
     loop {
-        let accepted = listener.accept().await;
-        let (stream, peer) = accepted.expect("a listener that is held accepts");
-        let keepalive = stream.set_keepalive(config.keepalive);
-        keepalive.expect("a connection that was just accepted is there");
-        let connection =
-            Connection { config, clock, aborts: aborts.clone(), peer, log: log.clone() };
-        halfopen_sim::spawn(connection.serve(stream));
+        let Ok((stream, peer)) = listener.accept().await else {
+            tokio::time::sleep(BREATH).await;
+            continue;
+        };
+        let (clock, aborts, log) = (machine.clock(), aborts.clone(), log.clone());
+        let connection = Connection { config, clock, aborts, peer, log };
+        machine.start(connection.serve(stream));
     }
 }
 
@@ -66,8 +72,11 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(self, mut stream: TcpStream) {
+    async fn serve(self, mut stream: impl Stream) {
         self.note(Act::Accepted);
+        if stream.set_keepalive(self.config.keepalive).is_err() {
+            return self.note(Act::Broken);
+        }
         loop {
             let request = tokio::select! {
                 biased;
@@ -100,7 +109,7 @@ impl Connection {
         }
     }
 
-    fn close_idle(&self, stream: TcpStream) {
+    fn close_idle(&self, stream: impl Stream) {
         match self.config.closes_with {
             Close::Fin => {
                 self.note(Act::ClosedIdle);
@@ -110,7 +119,7 @@ impl Connection {
         }
     }
 
-    fn reset(&self, stream: TcpStream, act: Act) {
+    fn reset(&self, stream: impl Stream, act: Act) {
         self.note(act);
         // It fails on a connection that is gone already, which is what a reset is for.
         let _gone = stream.abort();
@@ -118,5 +127,13 @@ impl Connection {
 
     fn note(&self, act: Act) {
         self.log.push(Deed { at: self.clock.now(), peer: self.peer, act });
+    }
+}
+
+/// Waits for as long as that; for ever if there is no end to it.
+async fn sleep(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => core::future::pending().await,
     }
 }

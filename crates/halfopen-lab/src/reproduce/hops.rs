@@ -8,10 +8,10 @@ use halfopen_core::balancer::log::Records;
 use halfopen_core::gateway::{Counters, Gateway};
 use halfopen_core::hop::{Command, Hop, Output, Side};
 use halfopen_core::link::Link;
+use halfopen_core::rng::Rng;
 use halfopen_core::scenario::{Scenario, Station};
 use halfopen_core::time::Instant;
 use halfopen_core::wire::Packet;
-use halfopen_sim::world::World;
 
 use crate::reproduce::Error;
 
@@ -33,18 +33,18 @@ pub(super) struct Hops {
 }
 
 impl Hops {
-    /// Makes a hop for each station. A balancer listens at `server`, has these targets, and keeps
+    /// Makes a hop for each station, each with chance of its own from `fork`. A balancer listens at `server`, has these targets, and keeps
     /// so many entries of each of its logs.
     pub(super) fn make(
         scenario: &Scenario,
-        world: &mut World,
+        mut fork: impl FnMut() -> Rng,
         (server, targets): (SocketAddr, &[SocketAddr]),
         entries: usize,
     ) -> Result<(Self, Vec<Box<dyn Hop>>), Error> {
         let mut kept = Self { gateways: Vec::new(), records: Records::new(entries) };
         let mut hops: Vec<Box<dyn Hop>> = Vec::new();
         for station in &scenario.path {
-            let rng = world.fork_rng();
+            let rng = fork();
             hops.push(match station {
                 Station::Link(link) => Box::new(Link::new(*link, rng)),
                 Station::Gateway(gateway) => {

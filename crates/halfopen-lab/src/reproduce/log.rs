@@ -1,9 +1,7 @@
-//! What programs and watchers write down as they go, and when.
+//! What programs and watchers write down as they go.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use halfopen_core::time::{Duration, Instant};
 
 /// What programs write down as they go.
 pub(crate) struct Log<T>(Arc<Mutex<Entries<T>>>);
@@ -59,33 +57,5 @@ impl<T> Clone for Log<T> {
 impl<T> Default for Log<T> {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Entries { taken: 0, kept: VecDeque::new() })))
-    }
-}
-
-/// The world's clock, as a program reads it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clock(tokio::time::Instant);
-
-impl Clock {
-    /// Returns the clock. Must be called by a program that starts with the world.
-    pub(super) fn start() -> Self {
-        Self(tokio::time::Instant::now())
-    }
-
-    pub(super) fn now(self) -> Instant {
-        Instant::EPOCH + self.0.elapsed()
-    }
-
-    pub(super) async fn sleep_until(self, at: Instant) {
-        let since_start = at.saturating_since(Instant::EPOCH);
-        tokio::time::sleep_until(self.0 + since_start).await;
-    }
-}
-
-/// Waits for as long as that; for ever if there is no end to it.
-pub(super) async fn sleep(duration: Option<Duration>) {
-    match duration {
-        Some(duration) => tokio::time::sleep(duration).await,
-        None => core::future::pending().await,
     }
 }

@@ -1,4 +1,4 @@
-//! The pool that ships, over a host of the stage.
+//! The pool that ships, on a machine of the stage.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,55 +8,53 @@ use halfopen_core::time::{Duration, Instant};
 use halfopen_pool::client::{Builder, Client};
 use halfopen_pool::connect::{Connect, Destination, Transport as _};
 use halfopen_pool::wirelog::WireLog;
-use halfopen_sim::host::Host;
 use hyper_util::rt::TokioTimer;
 use jiff::Timestamp;
 
-use crate::connect::{SimConnector, SimExecutor, SimSocket};
 use crate::policy;
 use crate::reproduce::Error;
 use crate::reproduce::accounts::Accounts;
+use crate::reproduce::machine::{Clock, Machine, On};
 
 /// Returns a client that is set up as the scenario says and tells `accounts` what it does. Its
-/// clock begins when it is built, which must be in the world.
+/// clock begins when it is built, which must be while the machine runs.
 pub(super) fn builder(
     scenario: &Scenario,
-    host: &Host,
+    machine: &impl Machine,
     accounts: &Accounts,
 ) -> Result<Builder, Error> {
     let policy = policy::of(&scenario.client.pool).ok_or(Error::NoPreset)?;
-    let connector =
-        Noted { connector: SimConnector::new(host.clone()), accounts: accounts.clone() };
-    let calendar = Calendar::new(host, scenario.starts_at);
+    let connector = Noted { connector: machine.connector(), accounts: accounts.clone() };
+    let calendar = Calendar::new(machine.clock(), scenario.starts_at);
     Ok(Client::builder()
         .policy(policy)
         .connector(connector)
         .timer(TokioTimer::new())
-        .executor(SimExecutor::new(host.clone()))
+        .executor(On(machine.clone()))
         .wall_clock(move || calendar.now())
         .watch(accounts.clone()))
 }
 
-/// The time of day in a world.
+/// The time of day in a run.
 #[derive(Clone, Debug)]
 pub(super) struct Calendar {
-    host: Host,
+    clock: Clock,
     starts_at: Duration,
 }
 
 impl Calendar {
-    /// Returns the calendar of a world that starts at that UNIX time.
-    pub(super) fn new(host: &Host, starts_at: Duration) -> Self {
-        Self { host: host.clone(), starts_at }
+    /// Returns the calendar of a run that starts at that UNIX time.
+    pub(super) const fn new(clock: Clock, starts_at: Duration) -> Self {
+        Self { clock, starts_at }
     }
 
     /// Returns the moment.
     pub(super) fn now(&self) -> Timestamp {
-        timestamp(self.starts_at, self.host.now())
+        timestamp(self.starts_at, self.clock.now())
     }
 }
 
-/// Returns the moment `at` in a world that starts at that UNIX time.
+/// Returns the moment `at` in a run that starts at that UNIX time.
 pub(super) fn timestamp(starts_at: Duration, at: Instant) -> Timestamp {
     let unix = starts_at.saturating_add(at.saturating_since(Instant::EPOCH));
     Timestamp::UNIX_EPOCH.saturating_add(unix).unwrap_or(Timestamp::MAX)
@@ -91,15 +89,15 @@ impl io::Write for Sink {
 }
 
 /// Notes which end each connection has, before the pool names it.
-struct Noted {
-    connector: SimConnector,
+struct Noted<C> {
+    connector: C,
     accounts: Accounts,
 }
 
-impl Connect for Noted {
-    type Transport = SimSocket;
+impl<C: Connect> Connect for Noted<C> {
+    type Transport = C::Transport;
 
-    async fn connect(&self, to: &Destination) -> io::Result<SimSocket> {
+    async fn connect(&self, to: &Destination) -> io::Result<C::Transport> {
         let socket = self.connector.connect(to).await?;
         self.accounts.dialled(socket.local_addr());
         Ok(socket)

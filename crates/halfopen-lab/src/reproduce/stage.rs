@@ -17,10 +17,11 @@ use halfopen_sim::trace::Capture;
 use halfopen_sim::world::{Config, PathId, Place, World};
 
 use crate::reproduce::accounts::Accounts;
-use crate::reproduce::cast::{Billing, PaymentEntry, Payments, Witness};
+use crate::reproduce::cast::{self, Billing, PaymentEntry, Payments, Witness};
 use crate::reproduce::client;
 use crate::reproduce::hops::Hops;
 use crate::reproduce::log::Log;
+use crate::reproduce::machine::Machine as _;
 use crate::reproduce::pool::{self, Calendar, Sink};
 use crate::reproduce::{Burst, Deed, Error, Request, Sight, far_end};
 
@@ -32,6 +33,9 @@ pub(crate) const SERVER: SocketAddr =
 
 /// Where the hosts behind a balancer stand, each at the next address; RFC 1918.
 const TARGETS: [u8; 3] = [10, 1, 0];
+
+/// Why a server can listen.
+const NEW: &str = "the host is new and has the address";
 
 /// How many entries of each of a balancer's logs are kept.
 const ENTRIES_MAX: usize = 1 << 20;
@@ -78,7 +82,8 @@ impl Stage {
         }
         let mut world = World::new(Config { seed, limit: length, ..Config::default() });
         let addresses = servers(scenario)?;
-        let (hops, row) = Hops::make(scenario, &mut world, (SERVER, &addresses), entries)?;
+        let fork = || world.fork_rng();
+        let (hops, row) = Hops::make(scenario, fork, (SERVER, &addresses), entries)?;
         let path = world.add_path(Path::new(row));
         let client = world.add_host(HostConfig::new("client", [CLIENT]).inside(path));
         let servers = addresses.into_iter().enumerate().map(|(index, address)| {
@@ -88,7 +93,7 @@ impl Stage {
         });
         let servers = servers.collect();
         let requests = Log::default();
-        let accounts = Accounts::new(client.clone(), requests.clone());
+        let accounts = Accounts::new(client.clock(), requests.clone());
         Ok(Self {
             world,
             path,
@@ -111,7 +116,7 @@ impl Stage {
             Asks::Bursts(bursts) => self.start(scenario, client::bursts(bursts)),
             Asks::Scheduler(config) => {
                 self.start_besides(scenario)?;
-                let calendar = Calendar::new(&self.client, scenario.starts_at);
+                let calendar = Calendar::new(self.client.clock(), scenario.starts_at);
                 let billing = Billing::new(config, SERVER, calendar)?;
                 let pool = self.pool(scenario)?;
                 billing.start(&self.client, pool, self.accounts.clone(), self.runs.clone());
@@ -132,10 +137,11 @@ impl Stage {
             Asks::Scheduler(_) => (client::PAYMENTS, true),
         };
         let (pool, accounts) = (self.pool(scenario)?, self.accounts.clone());
-        self.client.spawn(async move {
+        let client = self.client.clone();
+        self.client.start(async move {
             // The pool's clock begins with it, so it is built while the world runs.
             let pool = pool.build().expect("a connector, a timer and an executor are given");
-            client::run(bursts, config, pool, SERVER, accounts).await;
+            client::run(client, bursts, config, pool, SERVER, accounts).await;
         });
         Ok(())
     }
@@ -153,17 +159,26 @@ impl Stage {
     pub(crate) fn start_besides(&mut self, scenario: &Scenario) -> Result<(), Error> {
         match &scenario.answers {
             Answers::FarEnd(config) => {
-                for (host, address) in &self.servers {
-                    let deeds = self.deeds.clone();
-                    host.spawn(far_end::run(*config, *address, aborts(scenario), deeds));
+                for (host, address) in self.servers.clone() {
+                    let (config, aborts, deeds) = (*config, aborts(scenario), self.deeds.clone());
+                    let server = host.clone();
+                    host.start(async move {
+                        let listener = server.listen(address).await.expect(NEW);
+                        far_end::run(server, listener, config, aborts, deeds).await;
+                    });
                 }
             }
             Answers::Payment(config) => {
                 let payments = Payments::new(config)?;
-                for (host, address) in &self.servers {
+                for (host, address) in self.servers.clone() {
                     let (deeds, log) = (self.deeds.clone(), self.payments.clone());
-                    let witness = Witness::new(host.clone(), self.accounts.clone(), deeds, log);
-                    payments.start(host, *address, self.world.fork_rng(), witness)?;
+                    let witness = Witness::new(&host, self.accounts.clone(), deeds, log);
+                    let module = payments.module(self.world.fork_rng(), witness)?;
+                    let server = host.clone();
+                    host.start(async move {
+                        let listener = server.listen(address).await.expect(NEW);
+                        cast::serve(module, listener).await;
+                    });
                 }
                 self.book = Some(payments.book);
             }
