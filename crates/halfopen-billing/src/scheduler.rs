@@ -144,7 +144,7 @@ where
                 return Ok(next);
             }
             let wait = now.duration_until(next).unsigned_abs();
-            sleep(wait.min(NAP)).await;
+            sleep(self.clock.sleep_for(wait).min(NAP)).await;
         }
     }
 }
