@@ -5,6 +5,7 @@
 
 mod balancer;
 mod document;
+mod speed;
 
 use std::net::IpAddr;
 
@@ -17,8 +18,10 @@ use crate::document::{quantity, read, shipped};
 use crate::gateway::GatewayConfig;
 use crate::link::LinkConfig;
 use crate::profile::Fact;
+use crate::speed::Speed;
 use crate::tcp::Keepalive;
 use crate::time::Duration;
+pub use speed::TooFast;
 
 const SHIPPED: &[(&str, &str)] = shipped!["scenarios":
     "balancer-fin-first-180",
@@ -56,6 +59,9 @@ pub struct Scenario {
     pub starts_at: Duration,
     /// How long it lasts.
     pub length: Duration,
+    /// How many times faster its timers run than its text says. All times here are divided by it
+    /// already; whoever makes a client of a preset or a scheduler with its calendar divides theirs.
+    pub speed: Speed,
     /// Who asks.
     pub client: Client,
     /// What stands between, the innermost first.

@@ -2,16 +2,18 @@
 
 use halfopen_core::client::Client;
 use halfopen_core::scenario::{Connections, Pool};
+use halfopen_core::speed::Speed;
 use halfopen_core::time::Duration;
 use halfopen_pool::policy::{
     Hint, Keep, Limits, Notice, Order, Policy, Resend, Retry, Reuse, Timeouts,
 };
 
-/// Returns the policy of a scenario's pool; `None` if there is no such client library.
+/// Returns the policy of a scenario's pool, whose preset's timers run at that speed; `None` if
+/// there is no such client library.
 #[must_use]
-pub fn of(pool: &Pool) -> Option<Policy> {
+pub fn of(pool: &Pool, speed: Speed) -> Option<Policy> {
     let mut policy = match &pool.preset {
-        Some(preset) => Policy::from(&Client::shipped(preset)?),
+        Some(preset) => Policy::from(&Client::shipped(preset)?.behaviour.sped_up(speed)),
         None => plain(),
     };
     match (pool.connections, &mut policy.reuse) {
@@ -85,7 +87,9 @@ mod tests {
     use super::*;
 
     fn kept(pool: &Pool) -> Keep {
-        let Reuse::Kept(keep) = of(pool).unwrap().reuse else { panic!("it keeps none") };
+        let Reuse::Kept(keep) = of(pool, Speed::REAL).unwrap().reuse else {
+            panic!("it keeps none")
+        };
         keep
     }
 
@@ -96,11 +100,11 @@ mod tests {
         let capped = Pool { idle_cap: Some(Duration::from_mins(5)), ..preset.clone() };
         assert_eq!(kept(&capped).idle_max, Some(Duration::from_mins(5)));
         assert_eq!(kept(&capped).notice, kept(&preset).notice);
-        assert_eq!(of(&preset).unwrap().limits.per_host, Some(2));
+        assert_eq!(of(&preset, Speed::REAL).unwrap().limits.per_host, Some(2));
         let wider = Pool { max_connections: Some(5), ..preset.clone() };
-        assert_eq!(of(&wider).unwrap().limits.per_host, Some(5));
+        assert_eq!(of(&wider, Speed::REAL).unwrap().limits.per_host, Some(5));
         let fresh = Pool { connections: Some(Connections::PerRequest), ..preset };
-        assert_eq!(of(&fresh).unwrap().reuse, Reuse::Never);
+        assert_eq!(of(&fresh, Speed::REAL).unwrap().reuse, Reuse::Never);
     }
 
     #[test]

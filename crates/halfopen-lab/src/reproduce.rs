@@ -9,6 +9,7 @@
 //! HTTP/1.1 to be read in a capture.
 
 mod accounts;
+mod calendar;
 mod cast;
 mod client;
 mod far_end;

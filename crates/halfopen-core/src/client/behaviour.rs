@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::document::quantity;
+use crate::speed::Speed;
 use crate::tcp::Keepalive;
 use crate::time::Duration;
 
@@ -139,4 +140,44 @@ pub enum Resend {
     WithoutBody,
     /// All, also POST: what doubles payments.
     All,
+}
+
+impl Behaviour {
+    /// Returns the behaviour of a client whose timers run that much faster; see
+    /// [`Speed`] for what cannot.
+    #[must_use]
+    pub fn sped_up(&self, speed: Speed) -> Self {
+        let timer = |time: Option<Duration>| time.map(|time| speed.timer(time));
+        let patience = |time: Option<Duration>| time.map(|time| speed.patience(time));
+        let Timeouts { connect, read, lease } = self.timeouts;
+        Self {
+            idle_max: timer(self.idle_max),
+            hint: self.hint.sped_up(speed),
+            lifetime: timer(self.lifetime),
+            notice: match self.notice {
+                Notice::WhenTaken { after } => Notice::WhenTaken { after: speed.timer(after) },
+                notice @ (Notice::AtOnce | Notice::Never) => notice,
+            },
+            timeouts: Timeouts {
+                connect: patience(connect),
+                read: patience(read),
+                lease: patience(lease),
+            },
+            keepalive: self.keepalive.map(|keepalive| speed.keepalive(keepalive)),
+            user_timeout: patience(self.user_timeout),
+            ..self.clone()
+        }
+    }
+}
+
+impl Hint {
+    fn sped_up(self, speed: Speed) -> Self {
+        match self {
+            Self::Ignored => Self::Ignored,
+            Self::Heeded { margin, max } => {
+                Self::Heeded { margin: speed.timer(margin), max: max.map(|max| speed.timer(max)) }
+            }
+            Self::Shortens { margin } => Self::Shortens { margin: speed.timer(margin) },
+        }
+    }
 }

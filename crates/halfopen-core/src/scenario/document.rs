@@ -21,6 +21,7 @@ use crate::gateway::GatewayConfig;
 use crate::idle::{OnExpiry, OnOrphan, WhenFull};
 use crate::link::LinkConfig;
 use crate::profile::{Confidence, Fact, Profile, Timers};
+use crate::speed::Speed;
 use crate::tap;
 use crate::time::Duration;
 use client::ClientText;
@@ -191,6 +192,7 @@ impl Document {
             seed: self.seed,
             starts_at: starts_at.transpose()?.unwrap_or(tap::EPOCH),
             length,
+            speed: Speed::REAL,
             client,
             path,
             answers,

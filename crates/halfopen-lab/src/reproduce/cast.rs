@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use halfopen_billing::calendar::{Cadence, CronLine, Schedule};
+use halfopen_billing::clock::Clock as _;
 use halfopen_billing::money::{Currency, Money};
 use halfopen_billing::payment::event::{self as payment_event, Closing, EventKind};
 use halfopen_billing::payment::settings::{Hint, Settings, Slowness};
@@ -19,6 +20,7 @@ use halfopen_billing::storage::{Scope, Sqlite, Storage as _};
 use halfopen_billing::subscription::Subscription;
 use halfopen_core::rng::Rng;
 use halfopen_core::scenario;
+use halfopen_core::speed::Speed;
 use halfopen_core::time::Instant;
 use halfopen_pool::client::{Builder, Client};
 use halfopen_pool::error::Error as PoolError;
@@ -28,11 +30,11 @@ use tower_service::Service;
 
 use crate::reproduce::Error;
 use crate::reproduce::accounts::Accounts;
+use crate::reproduce::calendar::Calendar;
 use crate::reproduce::client::outcome;
 use crate::reproduce::far_end::{Act, Deed};
 use crate::reproduce::log::Log;
 use crate::reproduce::machine::{Clock, Listener, Machine};
-use crate::reproduce::pool::Calendar;
 
 /// What a subscription costs. Nothing depends on it.
 const PRICE: i64 = 990;
@@ -51,12 +53,16 @@ impl Billing {
         scenario: &scenario::Scheduler,
         server: SocketAddr,
         calendar: Calendar,
+        speed: Speed,
     ) -> Result<Self, Error> {
         let cron = CronLine::parse(&scenario.cron, &scenario.zone).map_err(billing)?;
         cron.next_after(calendar.now()).map_err(billing)?;
         let payments = format!("http://{server}/payments").parse().map_err(billing)?;
         let mut config = Config::new("scheduler", cron, payments);
         (config.batch, config.parallel) = (scenario.batch, scenario.parallel);
+        config.patience = speed.patience(config.patience);
+        // The lease is of the calendar, patience of the clock.
+        config.lease = config.lease.max(config.patience.saturating_mul(speed.get()) * 2);
         Ok(Self {
             config,
             subscriptions: subscriptions(scenario, &calendar)?,
@@ -79,7 +85,7 @@ impl Billing {
             let pool = pool.build().expect("a connector, a timer and an executor are given");
             storage.add(subscriptions).await.expect("an empty database takes what is new");
             let client = Accounted { pool, accounts: accounts.clone() };
-            let scheduler = Scheduler::new(config, storage, client, move || calendar.now());
+            let scheduler = Scheduler::new(config, storage, client, calendar);
             let scheduler = scheduler.expect("the scenario and the cron line were checked");
             let observe = |event: scheduler::Event| {
                 if matches!(&event, scheduler::Event::Ran(run) if run.scope == Scope::Due) {

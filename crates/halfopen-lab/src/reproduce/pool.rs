@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::policy;
 use crate::reproduce::Error;
 use crate::reproduce::accounts::Accounts;
-use crate::reproduce::machine::{Clock, Machine, On};
+use crate::reproduce::machine::{Machine, On};
 
 /// Returns a client that is set up as the scenario says and tells `accounts` what it does. Its
 /// clock begins when it is built, which must be while the machine runs.
@@ -23,35 +23,16 @@ pub(super) fn builder(
     machine: &impl Machine,
     accounts: &Accounts,
 ) -> Result<Builder, Error> {
-    let policy = policy::of(&scenario.client.pool).ok_or(Error::NoPreset)?;
+    let policy = policy::of(&scenario.client.pool, scenario.speed).ok_or(Error::NoPreset)?;
     let connector = Noted { connector: machine.connector(), accounts: accounts.clone() };
-    let calendar = Calendar::new(machine.clock(), scenario.starts_at);
+    let (clock, starts_at) = (machine.clock(), scenario.starts_at);
     Ok(Client::builder()
         .policy(policy)
         .connector(connector)
         .timer(TokioTimer::new())
         .executor(On(machine.clone()))
-        .wall_clock(move || calendar.now())
+        .wall_clock(move || timestamp(starts_at, clock.now()))
         .watch(accounts.clone()))
-}
-
-/// The time of day in a run.
-#[derive(Clone, Debug)]
-pub(super) struct Calendar {
-    clock: Clock,
-    starts_at: Duration,
-}
-
-impl Calendar {
-    /// Returns the calendar of a run that starts at that UNIX time.
-    pub(super) const fn new(clock: Clock, starts_at: Duration) -> Self {
-        Self { clock, starts_at }
-    }
-
-    /// Returns the moment.
-    pub(super) fn now(&self) -> Timestamp {
-        timestamp(self.starts_at, self.clock.now())
-    }
 }
 
 /// Returns the moment `at` in a run that starts at that UNIX time.

@@ -17,12 +17,13 @@ use halfopen_sim::trace::Capture;
 use halfopen_sim::world::{Config, PathId, Place, World};
 
 use crate::reproduce::accounts::Accounts;
+use crate::reproduce::calendar::Calendar;
 use crate::reproduce::cast::{self, Billing, PaymentEntry, Payments, Witness};
 use crate::reproduce::client;
 use crate::reproduce::hops::Hops;
 use crate::reproduce::log::Log;
 use crate::reproduce::machine::Machine as _;
-use crate::reproduce::pool::{self, Calendar, Sink};
+use crate::reproduce::pool::{self, Sink};
 use crate::reproduce::{Burst, Deed, Error, Request, Sight, far_end};
 
 /// Where the client stands; RFC 1918.
@@ -116,8 +117,8 @@ impl Stage {
             Asks::Bursts(bursts) => self.start(scenario, client::bursts(bursts)),
             Asks::Scheduler(config) => {
                 self.start_besides(scenario)?;
-                let calendar = Calendar::new(self.client.clock(), scenario.starts_at);
-                let billing = Billing::new(config, SERVER, calendar)?;
+                let calendar = Calendar::new(self.client.clock(), scenario);
+                let billing = Billing::new(config, SERVER, calendar, scenario.speed)?;
                 let pool = self.pool(scenario)?;
                 billing.start(&self.client, pool, self.accounts.clone(), self.runs.clone());
                 Ok(())

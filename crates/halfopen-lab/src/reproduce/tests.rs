@@ -1,4 +1,5 @@
 use halfopen_core::cause::{Cause, Harm};
+use halfopen_core::speed::Speed;
 use halfopen_core::tcp;
 
 use super::*;
@@ -24,6 +25,19 @@ fn the_truth_of_every_scenario_that_ships_is_what_it_expects() {
         if expected.mechanism.is_some() {
             assert_eq!(truth.mechanism, expected.mechanism, "{name}");
         }
+    }
+}
+
+#[test]
+fn sped_up_so_far_that_it_takes_half_a_minute_a_scenario_has_the_same_truth() {
+    for name in Scenario::names() {
+        let scenario = shipped(name);
+        let half_minutes = scenario.length.as_secs().div_ceil(30);
+        let speed = Speed::new(u32::try_from(half_minutes).unwrap()).unwrap();
+        let fast = scenario.sped_up(speed).unwrap();
+        let truth = reproduce(&fast, fast.seed).unwrap().truth(&fast);
+        let slow = reproduce(&scenario, scenario.seed).unwrap().truth(&scenario);
+        assert_eq!(truth, slow, "{name} at {speed:?}");
     }
 }
 

@@ -80,7 +80,7 @@ impl Lane {
     /// are left out, and a plain far end with the timers of a payment module, always quick, stands
     /// in for that.
     pub fn of(scenario: &Scenario) -> Result<Self, Error> {
-        let policy = policy::of(&scenario.client.pool).ok_or(Error::NoPreset)?;
+        let policy = policy::of(&scenario.client.pool, scenario.speed).ok_or(Error::NoPreset)?;
         let bursts = match &scenario.client.asks {
             Asks::Bursts(bursts) => bursts.clone(),
             Asks::Scheduler(_) => Bursts { method: "POST".to_owned(), ..PAYMENTS },
