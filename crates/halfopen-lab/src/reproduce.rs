@@ -17,6 +17,7 @@ mod hops;
 mod log;
 mod machine;
 mod message;
+mod play;
 mod pool;
 mod request;
 mod sockets;
@@ -43,8 +44,9 @@ pub use cast::PaymentEntry;
 pub(crate) use client::{Burst, Sender};
 pub use far_end::{Act, Deed};
 pub use hops::Counted;
+pub(crate) use play::{Keep, SERVER};
 pub use request::{Attempt, Outcome, Request};
-pub(crate) use stage::{Keep, SERVER, Stage};
+pub(crate) use stage::Stage;
 pub use truth::Truth;
 
 use log::Log;
@@ -54,6 +56,8 @@ use log::Log;
 pub struct Reproduction {
     /// The far end's address.
     pub server: SocketAddr,
+    /// The UNIX time at which it began.
+    pub began_at: Duration,
     /// The client's requests, in the order in which they began.
     pub requests: Vec<Request>,
     /// What the far end did, in the order of time.
@@ -124,6 +128,8 @@ pub enum Error {
     TooManyGateways,
     /// It lasts longer than a world can.
     TooLong,
+    /// A server cannot listen at its address.
+    Listen(std::io::Error),
     /// The world came to an end of its own.
     World(halfopen_sim::world::Error),
     /// Its hops did more than is kept, so that the truth is not known.
@@ -148,6 +154,7 @@ impl fmt::Display for Error {
             Self::TooLong => {
                 write!(f, "it lasts longer than {} days", Config::LIMIT_MAX.as_secs() / 86_400)
             }
+            Self::Listen(error) => write!(f, "the server cannot listen: {error}"),
             Self::World(error) => write!(f, "{error}"),
             Self::TooEventful { missed } => {
                 write!(f, "the hops reported {missed} events more than are kept")
@@ -176,30 +183,33 @@ fn run(scenario: &Scenario, seed: u64, watched: bool) -> Result<Reproduction, Er
     stage.start_all(scenario)?;
     let end = Instant::EPOCH + scenario.length;
     let sockets = if watched {
-        sockets::watch(&mut stage.world, &stage.client, end).map_err(Error::World)?
+        sockets::watch(&mut stage.world, &stage.play.client, end).map_err(Error::World)?
     } else {
         stage.world.run_until(end).map_err(Error::World)?;
         Vec::new()
     };
-    let mut deeds = stage.deeds.take();
+    let (events, charged) = (stage.events()?, stage.charged()?);
+    let play = stage.play;
+    let mut deeds = play.deeds.take();
     deeds.sort_by_key(|deed| deed.at);
     Ok(Reproduction {
         server: SERVER,
-        events: stage.events()?,
+        began_at: play.began_at,
+        events,
         // What is still under way ends with the world, and is logged as unfinished.
-        requests: stage.requests.take(),
+        requests: play.requests.take(),
         deeds,
         sights: stage::finish(sights),
-        pool: stage.accounts.tally(),
-        ended_idle: stage.accounts.ended_idle(),
-        counted: stage.hops.counted(),
-        access_log: stage.hops.records.requests(),
-        connection_log: stage.hops.records.connections(),
-        runs: stage.runs.take(),
-        charged: stage.charged()?,
-        payments: stage.payments.iter().flat_map(Log::take).collect(),
+        pool: play.accounts.tally(),
+        ended_idle: play.accounts.ended_idle(),
+        counted: play.hops.counted(),
+        access_log: play.hops.records.requests(),
+        connection_log: play.hops.records.connections(),
+        runs: play.runs.take(),
+        charged,
+        payments: play.payments.iter().flat_map(Log::take).collect(),
         sockets,
-        wire_log: stage.wire_log.map(|sink| sink.take()).unwrap_or_default(),
+        wire_log: play.wire_log.map(|sink| sink.take()).unwrap_or_default(),
     })
 }
 

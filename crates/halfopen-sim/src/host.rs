@@ -149,8 +149,15 @@ impl Host {
     }
 
     /// Listens on this host, wherever the caller runs; see [`TcpListener::bind`].
+    #[expect(clippy::unused_async, reason = "tokio's bind is async")]
     pub async fn bind(&self, address: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        TcpListener::bind_at(self, address).await
+        self.listen(address)
+    }
+
+    /// Listens on this host, also before the world runs; else as [`bind`](Self::bind), which does
+    /// not wait either.
+    pub fn listen(&self, address: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        TcpListener::bind_at(self, address)
     }
 
     /// Returns the addresses that `address` stands for, as this world resolves names.

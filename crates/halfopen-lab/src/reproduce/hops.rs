@@ -10,7 +10,7 @@ use halfopen_core::hop::{Command, Hop, Output, Side};
 use halfopen_core::link::Link;
 use halfopen_core::rng::Rng;
 use halfopen_core::scenario::{Scenario, Station};
-use halfopen_core::time::Instant;
+use halfopen_core::time::{Duration, Instant};
 use halfopen_core::wire::Packet;
 
 use crate::reproduce::Error;
@@ -33,12 +33,14 @@ pub(super) struct Hops {
 }
 
 impl Hops {
-    /// Makes a hop for each station, each with chance of its own from `fork`. A balancer listens at `server`, has these targets, and keeps
-    /// so many entries of each of its logs.
+    /// Makes a hop for each station, each with chance of its own from `fork`. A balancer listens at
+    /// `server`, has these targets, and keeps so many entries of each of its logs, whose dates
+    /// count from `began_at`.
     pub(super) fn make(
         scenario: &Scenario,
         mut fork: impl FnMut() -> Rng,
         (server, targets): (SocketAddr, &[SocketAddr]),
+        began_at: Duration,
         entries: usize,
     ) -> Result<(Self, Vec<Box<dyn Hop>>), Error> {
         let mut kept = Self { gateways: Vec::new(), records: Records::new(entries) };
@@ -62,7 +64,7 @@ impl Hops {
                 }
                 Station::Balancer(balancer) => {
                     let mut config = balancer.config.clone();
-                    config.epoch = scenario.starts_at;
+                    config.epoch = began_at;
                     let log = Box::new(kept.records.clone());
                     let hop = Balancer::new(config, server, targets.to_vec(), rng, log);
                     let name = balancer.name.clone();

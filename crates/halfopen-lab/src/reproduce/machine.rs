@@ -34,10 +34,7 @@ pub(crate) trait Machine: Clone + Send + Sync + 'static {
     fn connector(&self) -> Self::Connector;
 
     /// Listens at one of its addresses.
-    fn listen(
-        &self,
-        address: SocketAddr,
-    ) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+    fn listen(&self, address: SocketAddr) -> io::Result<Self::Listener>;
 
     /// Runs a program until it ends or the machine does.
     fn start(&self, program: impl Future<Output = ()> + Send + 'static);

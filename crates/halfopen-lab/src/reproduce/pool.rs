@@ -17,21 +17,23 @@ use crate::reproduce::accounts::Accounts;
 use crate::reproduce::machine::{Machine, On};
 
 /// Returns a client that is set up as the scenario says and tells `accounts` what it does. Its
-/// clock begins when it is built, which must be while the machine runs.
+/// clock begins when it is built, which must be while the machine runs; dates count
+/// from `began_at`.
 pub(super) fn builder(
     scenario: &Scenario,
     machine: &impl Machine,
+    began_at: Duration,
     accounts: &Accounts,
 ) -> Result<Builder, Error> {
     let policy = policy::of(&scenario.client.pool, scenario.speed).ok_or(Error::NoPreset)?;
     let connector = Noted { connector: machine.connector(), accounts: accounts.clone() };
-    let (clock, starts_at) = (machine.clock(), scenario.starts_at);
+    let clock = machine.clock();
     Ok(Client::builder()
         .policy(policy)
         .connector(connector)
         .timer(TokioTimer::new())
         .executor(On(machine.clone()))
-        .wall_clock(move || timestamp(starts_at, clock.now()))
+        .wall_clock(move || timestamp(began_at, clock.now()))
         .watch(accounts.clone()))
 }
 

@@ -134,8 +134,8 @@ impl Lane {
         let length = pausing.saturating_add(PATIENCE.saturating_mul(requests)) + AFTERMATH;
         let mut stage = Stage::new(&self.scenario, self.seed, length, Keep::Nothing)?;
         stage.start_besides(&self.scenario)?;
-        let pool = stage.pool(&self.scenario)?.policy(self.policy.clone());
-        let (accounts, config) = (stage.accounts.clone(), self.bursts.clone());
+        let pool = stage.play.pool(&self.scenario)?.policy(self.policy.clone());
+        let (accounts, config) = (stage.play.accounts.clone(), self.bursts.clone());
         let asking = async {
             let pool = pool.build().expect("a connector, a timer and an executor are given");
             let accounts_too = accounts.clone();
@@ -151,13 +151,13 @@ impl Lane {
             }
             (done, sender)
         };
-        let client = stage.client.clone();
+        let client = stage.play.client.clone();
         let (tallies, _sender) = stage.world.run_on(&client, asking).map_err(Error::World)?;
         let opened = tallies.last().map_or(0, |(_, after)| after.opened);
         let end = stage.world.now().saturating_since(Instant::EPOCH) + AFTERMATH;
         stage.world.run_until(Instant::EPOCH + end).map_err(Error::World)?;
         let received = received(&stage);
-        let answers = stage.requests.take().into_iter().zip(tallies).skip(1);
+        let answers = stage.play.requests.take().into_iter().zip(tallies).skip(1);
         let answers = answers.map(|(request, (before, after))| Answer {
             fate: fate(&request, &before, &after),
             took: request.latency().unwrap_or(PATIENCE),
@@ -205,7 +205,7 @@ fn far_end(answers: &Answers) -> FarEnd {
 /// Returns how often the far end received each request.
 fn received(stage: &Stage) -> BTreeMap<u32, u32> {
     let mut received = BTreeMap::new();
-    for deed in stage.deeds.take() {
+    for deed in stage.play.deeds.take() {
         if let Act::Received(number) = deed.act {
             *received.entry(number).or_default() += 1;
         }

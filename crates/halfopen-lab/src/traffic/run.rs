@@ -104,9 +104,9 @@ pub fn run(
         let now = Instant::EPOCH + passed;
         stage.world.run_until(now).map_err(Error::World)?;
         orphans.note(&stage.events()?);
-        drop(stage.deeds.take());
+        drop(stage.play.deeds.take());
         let mut oldest = now;
-        let over = stage.requests.take_while(|request| {
+        let over = stage.play.requests.take_while(|request| {
             if !request.over {
                 oldest = request.begun;
             }
@@ -119,7 +119,7 @@ pub fn run(
         progress(passed.min(length));
     }
     let now = Instant::EPOCH + passed;
-    for request in &stage.requests.take() {
+    for request in &stage.play.requests.take() {
         tally.count(case(request, now, &orphans));
         tally.unfinished += 1;
     }

@@ -27,18 +27,18 @@ pub struct TcpListener {
 
 impl TcpListener {
     /// Listens at an address of the program's host. Port 0 stands for any free one; the
-    /// unspecified address for all of the host's addresses.
+    /// unspecified address for all of the host's addresses. Async as tokio's is, so that what
+    /// compiles against one compiles against the other.
     ///
     /// # Panics
     ///
     /// As [`Host::current`].
+    #[expect(clippy::unused_async, reason = "tokio's bind is async")]
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::bind_at(&Host::current(), address).await
+        Self::bind_at(&Host::current(), address)
     }
 
-    /// Async as tokio's is, so that what compiles against one compiles against the other.
-    #[expect(clippy::unused_async, reason = "tokio's bind is async")]
-    pub(crate) async fn bind_at(host: &Host, address: impl ToSocketAddrs) -> io::Result<Self> {
+    pub(crate) fn bind_at(host: &Host, address: impl ToSocketAddrs) -> io::Result<Self> {
         let mut last = io::Error::from(io::ErrorKind::InvalidInput);
         for address in host.resolve(address)? {
             let mut stage = host.shared.lock();

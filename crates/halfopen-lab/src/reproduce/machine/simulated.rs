@@ -29,8 +29,8 @@ impl Machine for Host {
         SimConnector::new(self.clone())
     }
 
-    async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        self.bind(address).await
+    fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        self.listen(address)
     }
 
     fn start(&self, program: impl Future<Output = ()> + Send + 'static) {
