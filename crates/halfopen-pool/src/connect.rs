@@ -20,7 +20,7 @@ use crate::idle::WireIdle;
 mod kernel;
 
 #[cfg(feature = "tokio")]
-pub use kernel::{Socket, TcpConnector};
+pub use kernel::{Socket, TcpConnector, set_keepalive};
 
 /// Who is to be reached: an origin of RFC 9110 section 4.3.1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -84,14 +84,7 @@ impl Transport for Socket {
     }
 
     fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
-        let socket = SockRef::from(self.stream());
-        let Some(Keepalive { idle, interval, count }) = keepalive else {
-            return socket.set_keepalive(false);
-        };
-        let params = TcpKeepalive::new().with_time(idle);
-        #[cfg(not(any(target_os = "openbsd", target_os = "haiku")))]
-        let params = params.with_interval(interval).with_retries(count);
-        socket.set_tcp_keepalive(&params)
+        set_keepalive(self.stream(), keepalive)
     }
 
     #[cfg(target_os = "linux")]
@@ -109,6 +102,18 @@ impl Transport for Socket {
             )),
         }
     }
+}
+
+/// Sets when TCP probes a connection, in whole seconds; `None` is never.
+pub fn set_keepalive(stream: &TcpStream, keepalive: Option<Keepalive>) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let Some(Keepalive { idle, interval, count }) = keepalive else {
+        return socket.set_keepalive(false);
+    };
+    let params = TcpKeepalive::new().with_time(idle);
+    #[cfg(not(any(target_os = "openbsd", target_os = "haiku")))]
+    let params = params.with_interval(interval).with_retries(count);
+    socket.set_tcp_keepalive(&params)
 }
 
 impl Read for Socket {
