@@ -20,9 +20,13 @@ pub mod metrics;
 #[cfg(target_os = "linux")]
 pub mod namespace;
 #[cfg(target_os = "linux")]
+pub mod networks;
+#[cfg(target_os = "linux")]
 pub mod privileges;
 #[cfg(target_os = "linux")]
 pub mod program;
+#[cfg(target_os = "linux")]
+pub mod recording;
 #[cfg(target_os = "linux")]
 pub mod sensor;
 #[cfg(target_os = "linux")]
