@@ -1,7 +1,7 @@
-//! The programs that ship, on a path that forgets, in virtual time.
+//! The programs that ship, on a path that forgets: in virtual time, or on real packets.
 //!
-//! The lab is the one place that knows both the simulator and the programs. The same seed gives
-//! the same bytes.
+//! The lab is the one place that knows the simulator, the kernel's networks and the programs. In
+//! virtual time the same seed gives the same bytes.
 
 pub mod connect;
 pub mod contest;

@@ -14,6 +14,8 @@ mod cast;
 mod client;
 mod far_end;
 mod hops;
+#[cfg(target_os = "linux")]
+pub mod live;
 mod log;
 mod machine;
 mod message;

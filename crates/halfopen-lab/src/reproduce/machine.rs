@@ -15,7 +15,12 @@ use halfopen_pool::connect::Connect;
 use hyper::rt::Executor;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+#[cfg(target_os = "linux")]
+mod kernel;
 mod simulated;
+
+#[cfg(target_os = "linux")]
+pub(super) use kernel::Kernel;
 
 /// A machine, as its programs use it. Clones are the same machine.
 pub(crate) trait Machine: Clone + Send + Sync + 'static {
