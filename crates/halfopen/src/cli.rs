@@ -3,6 +3,7 @@
 pub(crate) mod billing;
 #[cfg(feature = "parquet")]
 pub(crate) mod evidence;
+mod lab;
 mod live;
 mod sweep;
 mod traffic;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use anstream::ColorChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use lab::Lab;
 use live::Live;
 pub(crate) use sweep::Sweep;
 use traffic::Traffic;
@@ -132,7 +134,7 @@ pub(crate) struct Reproduce {
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// Write a capture of each place on the path to this folder; no file is overwritten.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "capture", value_name = "DIR")]
     pub(crate) captures: Option<PathBuf>,
     /// Print for programs.
     #[arg(long)]
@@ -146,6 +148,8 @@ pub(crate) struct Reproduce {
     pub(crate) traffic: Traffic,
     #[command(flatten)]
     pub(crate) sweep: Sweep,
+    #[command(flatten)]
+    pub(crate) lab: Lab,
 }
 
 const REPRODUCE_HELP: &str = "\
@@ -156,6 +160,7 @@ Examples:
   halfopen reproduce --hunt
   halfopen reproduce --traffic 'cron:*/20 * * * * x10' --cap 60s,300s,none
   halfopen reproduce my-path.toml --sweep --method GET --svg pauses.svg
+  halfopen reproduce --live incident --capture run7
 
 Exit code: 0 the diagnosis says what happened and what the scenario expects, or all that a hunt
 predicts was seen, or no request of a sweep fails; 1 not so; 2 failed.";

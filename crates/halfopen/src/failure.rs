@@ -13,6 +13,8 @@ use halfopen_logs::pattern::PatternError;
 use crate::billing::BillingFailure;
 #[cfg(target_os = "linux")]
 use crate::diagnose::LiveFailure;
+#[cfg(target_os = "linux")]
+use crate::reproduce::LabFailure;
 
 /// Why the command could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -81,9 +83,15 @@ pub(crate) enum Failure {
     #[cfg(target_os = "linux")]
     #[error(transparent)]
     Live(#[from] LiveFailure),
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Lab(#[from] LabFailure),
     #[cfg(not(target_os = "linux"))]
     #[error("interfaces can be watched on Linux only")]
     NotLinux,
+    #[cfg(not(target_os = "linux"))]
+    #[error("real packets take Linux: its network namespaces and TUN devices")]
+    NoLab,
 }
 
 impl Failure {
@@ -135,6 +143,10 @@ impl Failure {
             Self::Billing(failure) => return failure.hint(),
             #[cfg(target_os = "linux")]
             Self::Live(failure) => return failure.hint(),
+            #[cfg(target_os = "linux")]
+            Self::Lab(_) => return None,
+            #[cfg(not(target_os = "linux"))]
+            Self::NoLab => "without --live the scenario runs in virtual time, on any system",
             #[cfg(not(target_os = "linux"))]
             Self::NotLinux => "capture with tcpdump, and read the capture",
             Self::Capture { error, .. } => return hint_for_capture(error),

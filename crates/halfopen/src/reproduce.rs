@@ -4,6 +4,8 @@
 mod captures;
 mod evidence;
 mod hunt;
+#[cfg(target_os = "linux")]
+mod live;
 mod packets;
 mod script;
 mod sweep;
@@ -20,6 +22,8 @@ use crate::Outcome;
 use crate::cli::Reproduce;
 use crate::failure::Failure;
 use crate::output::{self, BOLD};
+#[cfg(target_os = "linux")]
+pub(crate) use live::LabFailure;
 use trial::Trial;
 
 /// The scenario that runs when none is named.
@@ -40,12 +44,18 @@ pub(crate) fn run(order: &Reproduce) -> Result<Outcome, Failure> {
     if order.sweep.wanted {
         return sweep::run(order, &scenario);
     }
+    if order.lab.live {
+        #[cfg(target_os = "linux")]
+        return live::run(order, &scenario);
+        #[cfg(not(target_os = "linux"))]
+        return Err(Failure::NoLab);
+    }
     let seed = order.seed.unwrap_or(scenario.seed);
     let run = if order.captures.is_some() { watched } else { reproduce };
     let run = run(&scenario, seed)
         .map_err(|error| Failure::Run { scenario: scenario.name.clone(), error })?;
     let files = match &order.captures {
-        Some(folder) => captures::write(folder, &run.sights, &evidence::files(&scenario, &run))?,
+        Some(folder) => captures::write(folder, &run.sights, &evidence::files(&run))?,
         None => Vec::new(),
     };
     let trial = Trial::new(&scenario, seed, &run, files);

@@ -4,15 +4,14 @@ use core::fmt::{Display, Write as _};
 
 use halfopen_billing::scheduler::Event;
 use halfopen_billing::storage::Scope;
-use halfopen_core::scenario::Scenario;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_lab::reproduce::{Counted, PaymentEntry, Reproduction};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Returns the names and contents of the logs that there are.
-pub(super) fn files(scenario: &Scenario, run: &Reproduction) -> Vec<(String, Vec<u8>)> {
-    let date = |at| date(scenario.starts_at, at);
+pub(super) fn files(run: &Reproduction) -> Vec<(String, Vec<u8>)> {
+    let date = |at| date(run.began_at, at);
     let sockets = run.sockets.iter().map(|table| format!("{}\n{table}\n", date(table.at)));
     let payments = run.payments.iter().map(|entry| payment(&date(entry.at), entry));
     let texts = [
@@ -37,8 +36,8 @@ fn lines<T: Display>(entries: &[T]) -> String {
 }
 
 /// Returns a moment of the run as a date, to the microsecond.
-fn date(starts_at: Duration, at: Instant) -> String {
-    let unix = starts_at.saturating_add(at.saturating_since(Instant::EPOCH));
+fn date(began_at: Duration, at: Instant) -> String {
+    let unix = began_at.saturating_add(at.saturating_since(Instant::EPOCH));
     let moment = Timestamp::UNIX_EPOCH.saturating_add(unix).unwrap_or(Timestamp::MAX);
     format!("{moment:.6}")
 }

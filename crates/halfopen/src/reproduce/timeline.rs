@@ -37,7 +37,7 @@ pub(super) fn tell(scenario: &Scenario, run: &Reproduction) -> Vec<Line> {
     // Behind a balancer are the balancer's own connections.
     let balanced = scenario.path.iter().any(|station| matches!(station, Station::Balancer(_)));
     for sight in run.sights.iter().filter(|sight| !(balanced && sight.place == FAR_END)) {
-        lines.extend(tell_packets(scenario, run, sight));
+        lines.extend(tell_packets(run, sight));
     }
     // Lines of one moment stay in the order of the places.
     lines.sort_by_key(|line| line.at);
@@ -45,10 +45,10 @@ pub(super) fn tell(scenario: &Scenario, run: &Reproduction) -> Vec<Line> {
 }
 
 /// Tells of FINs and resets where they begin or end their way. What is sent again is told once.
-fn tell_packets(scenario: &Scenario, run: &Reproduction, sight: &Sight) -> Vec<Line> {
+fn tell_packets(run: &Reproduction, sight: &Sight) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut again: BTreeMap<String, (usize, u32, Instant)> = BTreeMap::new();
-    for packet in farewells(&sight.capture, scenario.starts_at) {
+    for packet in farewells(&sight.capture, run.began_at) {
         let Some(what) = describe(run, sight, &packet) else { return Vec::new() };
         let (_, count, last) = again.entry(what.clone()).or_insert((lines.len(), 0, packet.at));
         (*count, *last) = (*count + 1, packet.at);

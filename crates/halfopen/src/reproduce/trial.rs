@@ -33,6 +33,21 @@ pub(super) struct Trial {
     truth: Said,
     expected: Said,
     files: Vec<String>,
+    /// `None` in virtual time.
+    punctuality: Option<Punctuality>,
+}
+
+/// How fast a run on real packets was, and how far the machine kept up.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Punctuality {
+    /// How many times faster than in the scenario's text its timers ran.
+    pub(super) speed: u32,
+    /// How many packets came from either end.
+    pub(super) packets: u64,
+    /// How late the path was told of what was due, in half of the cases at most.
+    pub(super) delay_median_s: Seconds,
+    /// And at most.
+    pub(super) delay_max_s: Seconds,
 }
 
 /// What is said of a path, by whomever. What is left open is `None`.
@@ -70,8 +85,15 @@ impl Trial {
             truth: run.truth(scenario).into(),
             expected: scenario.expect.into(),
             files,
+            punctuality: None,
             scenario: scenario.clone(),
         }
+    }
+
+    /// Says that it was no simulation.
+    #[cfg(target_os = "linux")]
+    pub(super) fn on_real_packets(self, punctuality: Punctuality) -> Self {
+        Self { punctuality: Some(punctuality), ..self }
     }
 
     /// Tells whether the diagnosis says what happened, and what was to happen did.
@@ -96,12 +118,21 @@ impl Trial {
         for file in &self.files {
             let _ = writeln!(text, "wrote {file}");
         }
+        let kind = if self.punctuality.is_some() { "real" } else { "virtual" };
         let _ = writeln!(
             text,
-            "{DIM}{} of virtual time, {} requests, seed {seed}{DIM:#}",
+            "{DIM}{} of {kind} time, {} requests, seed {seed}{DIM:#}",
             Seconds(scenario.length),
             self.requests
         );
+        if let Some(Punctuality { speed, packets, delay_median_s, delay_max_s }) = self.punctuality
+        {
+            let _ = writeln!(
+                text,
+                "{DIM}{packets} packets; timers ran {speed} times faster, and late by \
+                 {delay_median_s} in half of the cases, by {delay_max_s} at most{DIM:#}",
+            );
+        }
         text
     }
 
@@ -182,6 +213,7 @@ impl Trial {
             requests: self.requests,
             timeline: self.timeline.iter().map(JsonLine::of).collect(),
             captures: &self.files,
+            live: self.punctuality,
             report: &self.report,
             verdict: self.verdict,
             truth: self.truth,
@@ -214,6 +246,8 @@ struct Json<'a> {
     requests: usize,
     timeline: Vec<JsonLine<'a>>,
     captures: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<Punctuality>,
     report: &'a Report,
     verdict: Option<Said>,
     truth: Said,

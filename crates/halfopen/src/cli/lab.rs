@@ -1,0 +1,36 @@
+//! The arguments of running a scenario on real packets.
+
+use clap::Args;
+use halfopen_core::speed::Speed;
+
+/// Running a scenario on real packets instead of in virtual time.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "On real packets (Linux)")]
+pub(crate) struct Lab {
+    /// Run the scenario on the kernel's sockets: its path stands between two networks of our own,
+    /// and nothing leaves them. Whoever is not root becomes root of a user namespace.
+    #[arg(long, conflicts_with_all = ["list", "hunt", "traffic", "sweep"])]
+    pub(crate) live: bool,
+    /// Run its timers N times faster; links and TCP's own timers stay. Without it, so many times
+    /// that the run takes about half a minute; 1 is as the scenario has them.
+    #[arg(long, value_name = "N", value_parser = speed, requires = "live")]
+    pub(crate) speed: Option<Speed>,
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    const MOST: u32 = 10_000;
+    let times = text.parse().map_err(|_| "it is a whole number".to_owned())?;
+    let speed = Speed::new(times).filter(|speed| speed.get() <= MOST);
+    speed.ok_or_else(|| format!("it is 1 to {MOST}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_is_a_whole_number_of_times() {
+        assert_eq!(speed("100"), Ok(Speed::new(100).unwrap()));
+        assert!(speed("0").is_err() && speed("1.5").is_err() && speed("10001").is_err());
+    }
+}

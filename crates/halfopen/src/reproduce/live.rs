@@ -1,0 +1,100 @@
+//! A scenario on real packets.
+
+use core::ops::ControlFlow;
+use std::fs::File;
+use std::io::{BufWriter, Read as _, Seek as _};
+
+use halfopen_core::scenario::Scenario;
+use halfopen_core::speed::Speed;
+use halfopen_core::time::{Duration, Instant};
+use halfopen_lab::reproduce::Sight;
+use halfopen_lab::reproduce::live::{Lab, Live, Recorded};
+use halfopen_live::namespace::become_owner;
+
+use super::captures::Files;
+use super::evidence;
+use super::trial::{Punctuality, Trial};
+use crate::Outcome;
+use crate::cli::Reproduce;
+use crate::failure::Failure;
+use crate::output;
+use crate::report::Seconds;
+use status::StatusLine;
+
+mod status;
+
+/// About how long a run takes if nobody says how fast it is to be.
+const LENGTH: Duration = Duration::from_secs(30);
+/// Of a capture that is longer, only so much is diagnosed.
+const CAPTURE_MAX: u64 = 256 << 20;
+
+pub(super) fn run(order: &Reproduce, scenario: &Scenario) -> Result<Outcome, Failure> {
+    become_owner().map_err(LabFailure::Refused)?;
+    let scenario = sped_up(scenario, order.lab.speed)?;
+    let seed = order.seed.unwrap_or(scenario.seed);
+    let mut files = Files::new(order.captures.as_deref())?;
+    let captures = [files.create("client")?, files.create("far-end")?].map(BufWriter::new);
+    let failed = |error| LabFailure::Run { scenario: scenario.name.clone(), error };
+    let mut lab = Lab::start(&scenario, seed, captures).map_err(failed)?;
+    lab.ask(&scenario).map_err(failed)?;
+    let line = StatusLine::new(scenario.length);
+    lab.run_until(Instant::EPOCH + scenario.length, |now, status| {
+        line.show(now, status);
+        ControlFlow::Continue(())
+    });
+    drop(line);
+    let Live { mut run, recorded, delays, status } = lab.finish().map_err(failed)?;
+    for recorded in recorded {
+        run.sights.push(sight(recorded).map_err(LabFailure::Read)?);
+    }
+    files.write(&evidence::files(&run))?;
+    let punctuality = Punctuality {
+        speed: scenario.speed.get(),
+        packets: status.taken.inside + status.taken.outside,
+        delay_median_s: Seconds(delays.quantile(0.5)),
+        delay_max_s: Seconds(delays.quantile(1.0)),
+    };
+    let trial = Trial::new(&scenario, seed, &run, files.keep()).on_real_packets(punctuality);
+    output::print(&if order.json { trial.json() } else { trial.text() })?;
+    Ok(if trial.verdict_is_true() { Outcome::Clear } else { Outcome::Found })
+}
+
+/// Speeds a scenario up, so far that it takes about half a minute unless somebody says how far.
+fn sped_up(scenario: &Scenario, speed: Option<Speed>) -> Result<Scenario, LabFailure> {
+    if let Some(speed) = speed {
+        return scenario.sped_up(speed).map_err(LabFailure::TooFast);
+    }
+    let times = scenario.length.as_secs().div_ceil(LENGTH.as_secs());
+    let speed = u32::try_from(times).ok().and_then(Speed::new).unwrap_or(Speed::REAL);
+    let fast = scenario.sped_up(speed);
+    fast.or_else(|slower| scenario.sped_up(slower.largest)).map_err(LabFailure::TooFast)
+}
+
+/// Reads what was written at a place.
+fn sight(recorded: Recorded<BufWriter<File>>) -> std::io::Result<Sight> {
+    let Recorded { place, out, missed } = recorded;
+    if missed > 0 {
+        output::remark(&format!("the capture at {place} lacks {missed} packets: too many at once"));
+    }
+    let mut file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    file.rewind()?;
+    let mut capture = Vec::new();
+    let read = file.take(CAPTURE_MAX).read_to_end(&mut capture)?;
+    if read as u64 == CAPTURE_MAX {
+        output::remark(&format!("the capture at {place} is long: its first 256 MiB are diagnosed"));
+    }
+    Ok(Sight { place, capture })
+}
+
+/// Why a scenario could not be run on real packets.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LabFailure {
+    #[error("{0}")]
+    Refused(halfopen_live::namespace::Refusal),
+    #[error("{0}")]
+    TooFast(halfopen_core::scenario::TooFast),
+    #[error("the scenario `{scenario}` cannot be run on real packets: {error}")]
+    Run { scenario: String, error: halfopen_lab::reproduce::live::Error },
+    #[error("cannot read a capture that was just written: {0}")]
+    Read(std::io::Error),
+}
