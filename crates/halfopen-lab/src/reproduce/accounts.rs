@@ -73,9 +73,11 @@ impl Accounts {
         self.lock().bursts += 1;
     }
 
-    /// Returns the number of the last request with an idempotency key.
-    pub(crate) fn number_of(&self, key: &str) -> Option<u32> {
-        self.lock().keys.get(key).copied()
+    /// Returns the number of the last request with an idempotency key. A request of another client
+    /// than the scenario's gets the next.
+    pub(crate) fn number_of(&self, key: &str) -> u32 {
+        let known = self.lock().keys.get(key).copied();
+        known.unwrap_or_else(|| self.next(Some(key.to_owned())).1)
     }
 
     /// Begins the account of a request, runs what sends it, and returns its place.

@@ -19,9 +19,9 @@ use halfopen_billing::scheduler::{self, Config, Scheduler};
 use halfopen_billing::storage::{Scope, Sqlite, Storage as _};
 use halfopen_billing::subscription::Subscription;
 use halfopen_core::rng::Rng;
-use halfopen_core::scenario;
+use halfopen_core::scenario::{self, Asks, Scenario};
 use halfopen_core::speed::Speed;
-use halfopen_core::time::Instant;
+use halfopen_core::time::{Duration, Instant};
 use halfopen_pool::client::{Builder, Client};
 use halfopen_pool::error::Error as PoolError;
 use http::{Request, Response};
@@ -35,6 +35,7 @@ use crate::reproduce::client::outcome;
 use crate::reproduce::far_end::{Act, Deed};
 use crate::reproduce::log::Log;
 use crate::reproduce::machine::{Clock, Listener, Machine};
+use crate::reproduce::pool::timestamp;
 
 /// What a subscription costs. Nothing depends on it.
 const PRICE: i64 = 990;
@@ -114,6 +115,25 @@ fn subscriptions(
         Subscription::new(id, Money::new(PRICE, currency), schedule).map_err(billing)
     };
     (1..=scenario.subscriptions).map(subscription).collect()
+}
+
+/// Returns when the requests of a run begin: those of each burst, or those of each of a
+/// scheduler's ticks; no more than ten thousand, and none of a cron line that makes no sense.
+#[must_use]
+pub fn starts(scenario: &Scenario) -> Vec<Duration> {
+    const MOST: usize = 10_000;
+    let scheduler = match &scenario.client.asks {
+        Asks::Bursts(bursts) => return bursts.starts.clone(),
+        Asks::Scheduler(scheduler) => scheduler,
+    };
+    let Ok(cron) = CronLine::parse(&scheduler.cron, &scheduler.zone) else { return Vec::new() };
+    let begin = timestamp(scenario.starts_at, Instant::EPOCH);
+    let mut tick = begin;
+    let ticks = core::iter::from_fn(|| {
+        tick = cron.next_after(tick).ok()?;
+        Some(scenario.speed.timer(begin.duration_until(tick).unsigned_abs()))
+    });
+    ticks.take_while(|&start| start < scenario.length).take(MOST).collect()
 }
 
 fn billing(why: impl Display) -> Error {
@@ -239,7 +259,7 @@ impl Witness {
             connection.or_insert(Connection { accepted: at, number: None, answers: false });
         let act = match &event.kind {
             EventKind::Received { key, .. } => {
-                let number = key.as_ref().and_then(|key| self.accounts.number_of(key.as_str()));
+                let number = key.as_ref().map(|key| self.accounts.number_of(key.as_str()));
                 connection.answers = number.is_some();
                 if connection.number.is_none() && number.is_some() {
                     let accepted = Deed { at: connection.accepted, peer, act: Act::Accepted };

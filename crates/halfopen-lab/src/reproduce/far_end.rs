@@ -1,6 +1,8 @@
 //! The far end: a host that answers requests, and closes connections on which nothing comes.
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use halfopen_core::scenario::{Close, FarEnd};
 use halfopen_core::time::{Duration, Instant};
@@ -52,13 +54,15 @@ pub(super) async fn run<M: Machine>(
 ) {
     /// How long to wait where accepting fails, as for want of file descriptors.
     const BREATH: Duration = Duration::from_millis(100);
+    let unnumbered = Arc::new(AtomicU32::new(0));
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(BREATH).await;
             continue;
         };
         let (clock, aborts, log) = (machine.clock(), aborts.clone(), log.clone());
-        let connection = Connection { config, clock, aborts, peer, log };
+        let unnumbered = Arc::clone(&unnumbered);
+        let connection = Connection { config, clock, aborts, unnumbered, peer, log };
         machine.start(connection.serve(stream));
     }
 }
@@ -67,6 +71,8 @@ struct Connection {
     config: FarEnd,
     clock: Clock,
     aborts: Vec<Instant>,
+    /// How many requests came without a number, on all connections.
+    unnumbered: Arc<AtomicU32>,
     peer: SocketAddr,
     log: Log<Deed>,
 }
@@ -85,7 +91,7 @@ impl Connection {
                 () = sleep(self.config.idle_timeout) => return self.close_idle(stream),
             };
             let number = match request {
-                Ok(Some(number)) => number,
+                Ok(Some(request)) => self.number(request),
                 Ok(None) => return self.note(Act::ClosedToo),
                 Err(_) => return self.note(Act::Broken),
             };
@@ -98,6 +104,11 @@ impl Connection {
             }
             self.note(Act::Answered(number));
         }
+    }
+
+    /// Returns a request's number. Those of other clients than the scenario's have none.
+    fn number(&self, request: message::Request) -> u32 {
+        request.number.unwrap_or_else(|| self.unnumbered.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Waits for the next time that idle connections are reset.

@@ -23,8 +23,11 @@ use halfopen_live::recording::{self, Recording};
 use crate::reproduce::hops::Hops;
 use crate::reproduce::log::Log;
 use crate::reproduce::machine::Kernel;
-use crate::reproduce::play::{self, CLIENT, Keep, Play, SERVER};
+use crate::reproduce::play::{self, CLIENT, Keep, Play};
 use crate::reproduce::{Reproduction, Sight};
+
+pub use crate::reproduce::cast::starts;
+pub use crate::reproduce::play::SERVER;
 
 /// How often somebody who watches is told.
 const TICK: Duration = Duration::from_millis(200);
@@ -126,19 +129,21 @@ impl<W: Write + Send + 'static> Lab<W> {
         Ok(self.play.ask(scenario)?)
     }
 
-    /// Lets time pass until that moment, or until who watches breaks it off. He is told several
-    /// times a second.
-    pub fn run_until(
+    /// Lets time pass until that moment, if there is one, or until who watches breaks it off. He is
+    /// told several times a second.
+    pub fn run(
         &mut self,
-        until: Instant,
+        until: Option<Instant>,
         mut watch: impl FnMut(Instant, &Status) -> ControlFlow<()>,
     ) {
         loop {
             let now = self.clock.now();
-            if watch(now, &self.joined.handle().status()).is_break() || now >= until {
+            let left = until.map(|until| until.saturating_since(now));
+            let status = self.joined.handle().status();
+            if watch(now, &status).is_break() || left == Some(Duration::ZERO) {
                 return;
             }
-            if !self.heard.listen(until.saturating_since(now).min(TICK)) {
+            if !self.heard.listen(left.unwrap_or(TICK).min(TICK)) {
                 // The path is no more; `finish` says why.
                 return;
             }

@@ -23,8 +23,7 @@ use crate::reproduce::{Burst, Deed, Error, Request, client, far_end};
 /// Where the client stands; RFC 1918.
 pub(super) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 /// What the client asks; RFC 5737, TEST-NET-2.
-pub(crate) const SERVER: SocketAddr =
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10)), 80);
+pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10)), 80);
 
 /// Where the hosts behind a balancer stand, each at the next address; RFC 1918.
 const TARGETS: [u8; 3] = [10, 1, 0];
