@@ -161,6 +161,7 @@ Examples:
   halfopen reproduce --traffic 'cron:*/20 * * * * x10' --cap 60s,300s,none
   halfopen reproduce my-path.toml --sweep --method GET --svg pauses.svg
   halfopen reproduce --live incident --capture run7
+  halfopen reproduce --live nat-resets-next-packet -- sh -c 'curl -s $HALFOPEN_URL'
 
 Exit code: 0 the diagnosis says what happened and what the scenario expects, or all that a hunt
 predicts was seen, or no request of a sweep fails; 1 not so; 2 failed.";

@@ -29,7 +29,7 @@ use crate::output;
 use crate::report::{self, Report, Sources};
 use again::Again;
 use input::{Captures, Inputs, Reading};
-use interrupt::Interrupt;
+pub(crate) use interrupt::Interrupt;
 #[cfg(target_os = "linux")]
 pub(crate) use live::LiveFailure;
 

@@ -26,9 +26,16 @@ enum Outcome {
     Clear,
     /// Something is.
     Found,
+    /// What the program said that was run.
+    #[cfg(target_os = "linux")]
+    Program(u8),
 }
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if let Some(code) = halfopen_live::program::become_init() {
+        return code;
+    }
     let cli = Cli::parse();
     cli.color.choice().write_global();
     let outcome = match cli.verb {
@@ -39,6 +46,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(Outcome::Clear) => ExitCode::SUCCESS,
         Ok(Outcome::Found) => ExitCode::from(1),
+        #[cfg(target_os = "linux")]
+        Ok(Outcome::Program(code)) => ExitCode::from(code),
         Err(failure) => {
             output::complain(&failure);
             ExitCode::from(2)

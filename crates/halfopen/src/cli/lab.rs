@@ -1,5 +1,7 @@
 //! The arguments of running a scenario on real packets.
 
+use std::ffi::OsString;
+
 use clap::Args;
 use halfopen_core::speed::Speed;
 
@@ -15,6 +17,13 @@ pub(crate) struct Lab {
     /// that the run takes about half a minute; 1 is as the scenario has them.
     #[arg(long, value_name = "N", value_parser = speed, requires = "live")]
     pub(crate) speed: Option<Speed>,
+    /// Run a shell in the client's network, in place of the scenario's own client.
+    #[arg(long, requires = "live", conflicts_with_all = ["command", "json"])]
+    pub(crate) shell: bool,
+    /// Run this program in the client's network, in place of the scenario's own client. It finds
+    /// the service at `$HALFOPEN_URL`, and its exit code is passed on.
+    #[arg(last = true, value_name = "COMMAND", requires = "live")]
+    pub(crate) command: Vec<OsString>,
 }
 
 fn speed(text: &str) -> Result<Speed, String> {

@@ -16,11 +16,13 @@ use super::evidence;
 use super::trial::{Punctuality, Trial};
 use crate::Outcome;
 use crate::cli::Reproduce;
+use crate::diagnose::Interrupt;
 use crate::failure::Failure;
 use crate::output;
 use crate::report::Seconds;
 use status::StatusLine;
 
+mod command;
 mod status;
 
 /// About how long a run takes if nobody says how fast it is to be.
@@ -35,14 +37,16 @@ pub(super) fn run(order: &Reproduce, scenario: &Scenario) -> Result<Outcome, Fai
     let mut files = Files::new(order.captures.as_deref())?;
     let captures = [files.create("client")?, files.create("far-end")?].map(BufWriter::new);
     let failed = |error| LabFailure::Run { scenario: scenario.name.clone(), error };
+    let interrupt = Interrupt::listen();
     let mut lab = Lab::start(&scenario, seed, captures).map_err(failed)?;
-    lab.ask(&scenario).map_err(failed)?;
-    let line = StatusLine::new(scenario.length);
-    lab.run_until(Instant::EPOCH + scenario.length, |now, status| {
-        line.show(now, status);
-        ControlFlow::Continue(())
-    });
-    drop(line);
+    let code = if let Some(program) = command::program(order, &scenario) {
+        Some(command::run(program, &mut lab)?)
+    } else {
+        lab.ask(&scenario).map_err(failed)?;
+        play(&mut lab, &scenario, &interrupt);
+        None
+    };
+    interrupt.reading_is_over();
     let Live { mut run, recorded, delays, status } = lab.finish().map_err(failed)?;
     for recorded in recorded {
         run.sights.push(sight(recorded).map_err(LabFailure::Read)?);
@@ -55,8 +59,27 @@ pub(super) fn run(order: &Reproduce, scenario: &Scenario) -> Result<Outcome, Fai
         delay_max_s: Seconds(delays.quantile(1.0)),
     };
     let trial = Trial::new(&scenario, seed, &run, files.keep()).on_real_packets(punctuality);
+    let trial = if code.is_some() { trial.of_another_client() } else { trial };
     output::print(&if order.json { trial.json() } else { trial.text() })?;
-    Ok(if trial.verdict_is_true() { Outcome::Clear } else { Outcome::Found })
+    Ok(match code {
+        Some(code) => Outcome::Program(code),
+        None if trial.verdict_is_true() => Outcome::Clear,
+        None => Outcome::Found,
+    })
+}
+
+/// Lets the scenario's own client ask, and says what goes on.
+fn play(lab: &mut Lab<BufWriter<File>>, scenario: &Scenario, interrupt: &Interrupt) {
+    let line = StatusLine::new(scenario.length);
+    lab.run(Some(Instant::EPOCH + scenario.length), |now, status| {
+        line.show(now, status);
+        unless(interrupt.asked())
+    });
+}
+
+/// Goes on unless it is over.
+const fn unless(over: bool) -> ControlFlow<()> {
+    if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 /// Speeds a scenario up, so far that it takes about half a minute unless somebody says how far.
@@ -97,4 +120,8 @@ pub(crate) enum LabFailure {
     Run { scenario: String, error: halfopen_lab::reproduce::live::Error },
     #[error("cannot read a capture that was just written: {0}")]
     Read(std::io::Error),
+    #[error("the program cannot be run: {0}")]
+    Program(halfopen_live::program::Error),
+    #[error("the program was lost: {0}")]
+    Waiting(String),
 }

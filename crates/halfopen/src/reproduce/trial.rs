@@ -35,6 +35,8 @@ pub(super) struct Trial {
     files: Vec<String>,
     /// `None` in virtual time.
     punctuality: Option<Punctuality>,
+    /// Whether somebody else's program was the client: what became of its requests it alone knows.
+    is_of_another_client: bool,
 }
 
 /// How fast a run on real packets was, and how far the machine kept up.
@@ -86,6 +88,7 @@ impl Trial {
             expected: scenario.expect.into(),
             files,
             punctuality: None,
+            is_of_another_client: false,
             scenario: scenario.clone(),
         }
     }
@@ -96,10 +99,27 @@ impl Trial {
         Self { punctuality: Some(punctuality), ..self }
     }
 
+    /// Says that it was not the scenario's own client that asked.
+    #[cfg(target_os = "linux")]
+    pub(super) fn of_another_client(self) -> Self {
+        Self { is_of_another_client: true, ..self }
+    }
+
+    /// Tells whether the diagnosis says what happened.
+    fn agrees_with_the_truth(&self) -> bool {
+        self.verdict.is_some_and(|verdict| {
+            if self.is_of_another_client {
+                verdict.blames_as(&self.truth)
+            } else {
+                verdict.agrees(&self.truth)
+            }
+        })
+    }
+
     /// Tells whether the diagnosis says what happened, and what was to happen did.
     pub(super) fn verdict_is_true(&self) -> bool {
-        self.verdict
-            .is_some_and(|verdict| verdict.agrees(&self.truth) && verdict.agrees(&self.expected))
+        let expected = |verdict: Said| self.is_of_another_client || verdict.agrees(&self.expected);
+        self.agrees_with_the_truth() && self.verdict.is_some_and(expected)
     }
 
     /// Tells it to people.
@@ -163,9 +183,13 @@ impl Trial {
     fn tell_verdict(&self, text: &mut String) {
         let verdict = self.verdict.map_or("no connection was seen".to_owned(), Said::words);
         let _ = writeln!(text, "verdict   {verdict}");
-        let _ = writeln!(text, "truth     {}", self.truth.words());
-        let _ = writeln!(text, "expected  {}", self.expected.words());
-        let truth = self.verdict.is_some_and(|verdict| verdict.agrees(&self.truth));
+        if self.is_of_another_client {
+            let _ = writeln!(text, "hops say  {}", self.truth.blame());
+        } else {
+            let _ = writeln!(text, "truth     {}", self.truth.words());
+            let _ = writeln!(text, "expected  {}", self.expected.words());
+        }
+        let truth = self.agrees_with_the_truth();
         let _ = match (truth, self.verdict_is_true()) {
             (true, true) => writeln!(text, "{GOOD}The verdict is the truth.{GOOD:#}\n"),
             (true, false) => writeln!(
@@ -310,7 +334,17 @@ impl Said {
             && open(self.culprit, other.culprit)
     }
 
+    /// Tells whether both name the same cause, whatever it did to requests.
+    fn blames_as(&self, other: &Self) -> bool {
+        let Self { harm, failures, .. } = *self;
+        self.agrees(&Self { harm, failures, ..*other })
+    }
+
     fn words(self) -> String {
+        format!("{}, harm {}, failures {}", self.blame(), self.harm, self.failures)
+    }
+
+    fn blame(self) -> String {
         let mut text = format!("cause {}", self.cause);
         if let Some(mechanism) = self.mechanism {
             let _ = write!(text, ", mechanism {mechanism}");
@@ -318,7 +352,6 @@ impl Said {
         if let Some(culprit) = self.culprit {
             let _ = write!(text, ", culprit {culprit}");
         }
-        let _ = write!(text, ", harm {}, failures {}", self.harm, self.failures);
         text
     }
 }
