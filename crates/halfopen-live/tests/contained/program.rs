@@ -39,8 +39,18 @@ fn code(command: &[&str]) -> Option<i32> {
     run(command).status.code()
 }
 
+/// A script that runs inside, and is killed if its test fails.
+struct Script(Child);
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
 /// Starts a script, and returns it and its first line.
-fn start(script: &str) -> (Child, String) {
+fn start(script: &str) -> (Script, String) {
     let mut child = Command::new(contained())
         .args(["sh", "-c", script])
         .stdin(Stdio::piped())
@@ -49,7 +59,7 @@ fn start(script: &str) -> (Child, String) {
         .unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    (child, line.trim_end().to_owned())
+    (Script(child), line.trim_end().to_owned())
 }
 
 /// Returns the processes whose network namespace has this name, as in `/proc/PID/ns/net`.
@@ -125,49 +135,51 @@ fn a_program_sees_itself_and_its_init_only() {
 
 #[test]
 fn what_a_program_leaves_running_ends_with_it() {
-    let (mut child, namespace) = start("readlink /proc/self/ns/net; sleep 1000 & exit 3");
+    let (mut script, namespace) = start("readlink /proc/self/ns/net; sleep 1000 & exit 3");
     assert!(namespace.starts_with("net:["), "{namespace}");
-    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert_eq!(script.0.wait().unwrap().code(), Some(3));
     await_empty(&namespace);
 }
 
 #[test]
 fn nothing_is_left_when_we_are_killed() {
-    let (mut child, namespace) = start("readlink /proc/self/ns/net; sleep 1000 & sleep 1000");
+    let (mut script, namespace) = start("sleep 1000 & readlink /proc/self/ns/net; sleep 1000");
     assert!(inside(&namespace).len() >= 3, "init, the shell and a sleep");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    script.0.kill().unwrap();
+    script.0.wait().unwrap();
     await_empty(&namespace);
 }
 
 #[test]
 fn nothing_is_left_when_init_is_killed() {
-    let (mut child, namespace) = start("readlink /proc/self/ns/net; sleep 1000 & sleep 1000");
-    let init = *inside(&namespace).first().expect("init is the oldest");
+    let (mut script, namespace) = start("sleep 1000 & readlink /proc/self/ns/net; sleep 1000");
+    let is_init = |process: &u32| {
+        let started_as = fs::read_to_string(format!("/proc/{process}/cmdline"));
+        started_as.is_ok_and(|words| words.starts_with("halfopen-init"))
+    };
+    let init = inside(&namespace).into_iter().find(is_init).expect("there is an init");
     kill(Pid::from_raw(init.cast_signed()), Signal::SIGKILL).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(128 + 9));
+    assert_eq!(script.0.wait().unwrap().code(), Some(128 + 9));
     await_empty(&namespace);
 }
 
 #[test]
 fn a_signal_is_passed_on() {
-    let (mut child, _) = start("trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done");
-    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(9));
+    let (mut script, _) = start("trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done");
+    kill(Pid::from_raw(script.0.id().cast_signed()), Signal::SIGTERM).unwrap();
+    assert_eq!(script.0.wait().unwrap().code(), Some(9));
 }
 
 #[test]
 fn two_at_once_do_not_meet() {
     let (mut one, first) = start("readlink /proc/self/ns/net; read line");
-    let (mut other, second) = start("readlink /proc/self/ns/net; read line");
+    let (_other, second) = start("readlink /proc/self/ns/net; read line");
     assert_ne!(first, second);
     assert!(inside(&first).is_disjoint(&inside(&second)));
-    one.kill().unwrap();
-    one.wait().unwrap();
+    one.0.kill().unwrap();
+    one.0.wait().unwrap();
     await_empty(&first);
     assert!(inside(&second).len() >= 2, "init and its shell go on");
-    other.kill().unwrap();
-    other.wait().unwrap();
 }
 
 /// Types into a terminal, each time when the last answer has come.
