@@ -9,3 +9,4 @@
 mod namespace;
 mod owner;
 mod program;
+mod router;
