@@ -40,10 +40,7 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The device that they come from cannot be opened.
-    #[error(
-        "cannot open {DEVICE}: {0}; if it is missing, `modprobe tun` as root brings it, and a \
-         container must be given it: `--device {DEVICE}`"
-    )]
+    #[error("cannot open {DEVICE}: {0}; {advice}", advice = advice(.0))]
     Device(io::Error),
     /// The process may not make interfaces.
     #[error("no permission to make the interface `{0}`: it takes CAP_NET_ADMIN")]
@@ -110,6 +107,16 @@ impl AsFd for Tun {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.device.as_fd()
     }
+}
+
+fn advice(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return format!("run this as root, or let users open it: `sudo chmod 666 {DEVICE}`");
+    }
+    format!(
+        "if it is missing, `modprobe tun` as root brings it, and a container must be given it: \
+         `--device {DEVICE}`"
+    )
 }
 
 fn refused(name: &str, step: &'static str, error: io::Error) -> Error {
