@@ -20,6 +20,8 @@ pub mod metrics;
 #[cfg(target_os = "linux")]
 pub mod namespace;
 #[cfg(target_os = "linux")]
+pub mod netfilter;
+#[cfg(target_os = "linux")]
 pub mod networks;
 #[cfg(target_os = "linux")]
 pub mod privileges;
