@@ -4,6 +4,9 @@
 //! What netfilter does differently even so is told in `docs/conformance.md`. How many flows it
 //! remembers is not set here: the limit is the host's (`net.netfilter.nf_conntrack_max`).
 
+mod hop;
+mod router;
+
 use core::fmt::Write as _;
 use core::time::Duration;
 use std::io::{self, Write as _};
@@ -14,6 +17,9 @@ use halfopen_core::gateway::{
     Dependence, FragmentRule, Fragments, GatewayConfig, OutOfWindow, Translation,
 };
 use halfopen_core::idle::{IdleTimers, OnExpiry, OnOrphan};
+
+pub use self::hop::KernelGateway;
+pub use self::router::{Router, RouterError};
 
 /// The rules and settings that make a network namespace with two interfaces a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +53,10 @@ pub enum Inexpressible {
     )]
     Invalid,
     /// It takes up flows of packets from outside, or answers them in a way that netfilter has not.
-    #[error("netfilter can only drop or reset what comes from outside and is not remembered")]
+    #[error(
+        "netfilter drops what comes from outside and is not remembered, or resets it if it came \
+         to the address that it translates to"
+    )]
     Stranger,
 }
 
@@ -69,6 +78,34 @@ pub enum Error {
 }
 
 impl Netfilter {
+    /// Returns the configuration nearest to this one in what a few connections do not notice:
+    /// timers rounded up to whole seconds, and no limit by destination.
+    #[must_use]
+    pub fn nearest(config: &GatewayConfig) -> GatewayConfig {
+        let mut config = config.clone();
+        let timers = &mut config.idle.timers;
+        for timer in [
+            &mut timers.tcp_opening,
+            &mut timers.tcp_established,
+            &mut timers.tcp_half_closed,
+            &mut timers.tcp_closing,
+            &mut timers.tcp_time_wait,
+            &mut timers.tcp_reset,
+            &mut timers.udp,
+            &mut timers.udp_stream,
+            &mut timers.icmp,
+        ] {
+            *timer = timer.map(|timer| {
+                let up = u64::from(timer.subsec_nanos() > 0);
+                Duration::from_secs(timer.as_secs() + up).max(SECOND)
+            });
+        }
+        if let Some(translation) = &mut config.translation {
+            translation.per_destination = None;
+        }
+        config
+    }
+
     /// Returns netfilter as the gateway that `config` describes, between these two interfaces.
     pub fn of(config: &GatewayConfig, inside: &str, outside: &str) -> Result<Self, Inexpressible> {
         check(config)?;
@@ -156,8 +193,10 @@ fn check(config: &GatewayConfig) -> Result<(), Inexpressible> {
         return Err(Inexpressible::Invalid);
     }
     match idle.on_orphan_outside {
-        OnOrphan::Drop | OnOrphan::Reset => Ok(()),
-        OnOrphan::Adopt | OnOrphan::Unreachable => Err(Inexpressible::Stranger),
+        OnOrphan::Drop => Ok(()),
+        // It comes to the address of the gateway, whose own TCP resets it.
+        OnOrphan::Reset if config.translation.is_some() => Ok(()),
+        OnOrphan::Reset | OnOrphan::Adopt | OnOrphan::Unreachable => Err(Inexpressible::Stranger),
     }
 }
 
@@ -251,3 +290,6 @@ fn fragments(rules: Fragments) -> Vec<String> {
     let dropped = protocols.into_iter().filter(|(_, rule)| *rule == FragmentRule::Drop);
     dropped.map(|(name, _)| format!("ip frag-off & 0x3fff != 0 ip protocol {name} drop")).collect()
 }
+
+#[cfg(test)]
+mod tests;
