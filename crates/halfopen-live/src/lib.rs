@@ -2,10 +2,11 @@
 //!
 //! [`connect`] gives the pool connections whose silence is counted by the kernel. A `sensor` judges
 //! the connections of an interface for as long as they come (Linux only): a `sniffer` shows it the
-//! frames that a `filter` lets through, `metrics` and [`exporter`] tell others what it knows. A
-//! `carry::Carrier` drives the hops of a path with real packets, between two `tun` interfaces; a
-//! `namespace` is a network of its own for such packets, where they meet nobody else's, and a
-//! `program` runs inside. What only unsafe code can ask stands in one private module, `sys`.
+//! frames that a `filter` lets through; `metrics` tell others what it knows, which [`exporter`]
+//! answers with and `otlp` pushes. A `carry::Carrier` drives the hops of a path with real
+//! packets, between two `tun` interfaces; a `namespace` is a network of its own for such
+//! packets, where they meet nobody else's, and a `program` runs inside. What only unsafe code
+//! can ask stands in one private module, `sys`.
 
 #[cfg(target_os = "linux")]
 pub mod carry;
@@ -23,6 +24,8 @@ pub mod namespace;
 pub mod netfilter;
 #[cfg(target_os = "linux")]
 pub mod networks;
+#[cfg(target_os = "linux")]
+pub mod otlp;
 #[cfg(target_os = "linux")]
 pub mod privileges;
 #[cfg(target_os = "linux")]

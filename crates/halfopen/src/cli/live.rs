@@ -19,6 +19,13 @@ pub(crate) struct Live {
     /// Answer Prometheus at this address: `/metrics` and `/healthz`.
     #[arg(long, value_name = "ADDRESS", requires = "interface")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Push metrics every minute to this collector, by OTLP over HTTP: its address, such as
+    /// `http://127.0.0.1:4318`.
+    #[arg(long, value_name = "URL", requires = "interface")]
+    pub(crate) otlp: Option<String>,
+    /// Push findings there, too, as log records.
+    #[arg(long, requires = "otlp")]
+    pub(crate) otlp_findings: bool,
     /// Whom root becomes once the interface is open; `root` stays, without its privileges.
     #[arg(long, value_name = "USER", default_value = "nobody")]
     pub(crate) user: String,

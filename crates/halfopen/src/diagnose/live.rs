@@ -24,11 +24,12 @@ use halfopen_core::time::Duration;
 use halfopen_live::exporter;
 use halfopen_live::filter::{Filter, PORTS_MAX};
 use halfopen_live::metrics::{Metrics, Risk};
+use halfopen_live::otlp::{Collector, Findings, Record, Waiting};
 use halfopen_live::sensor::Sensor;
 use halfopen_live::sniffer::Sniffer;
 use halfopen_live::{privileges, sockets};
 use prometheus_client::registry::Registry;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::Outcome;
 use crate::billing::signal::Ending;
@@ -65,6 +66,8 @@ pub(crate) fn run(order: &Diagnose, interface: &str) -> Result<Outcome, LiveFail
         return Err(LiveFailure::TooManyPorts(live.filter_port.len()));
     }
     let listener = live.listen.map(listen).transpose()?;
+    let at = |address: &String| Collector::at(address, interface).map_err(LiveFailure::from);
+    let collector = live.otlp.as_ref().map(at).transpose()?;
     let filter = Filter { ports: live.filter_port.clone(), ..Filter::default() };
     let sniffer = Sniffer::open(interface, &filter, live.ring)?;
     privileges::give_up(&live.user)?;
@@ -95,12 +98,14 @@ pub(crate) fn run(order: &Diagnose, interface: &str) -> Result<Outcome, LiveFail
             watched
         }
     });
+    let (findings, waiting) = live.otlp_findings.then(Findings::queue).unzip();
     let printing = thread::spawn({
         let shared = Arc::clone(&shared);
-        let served = listener.is_some();
-        move || print_all(&receiver, format, &shared, served)
+        let served = listener.is_some() || collector.is_some();
+        move || print_all(&receiver, format, &shared, served, findings.as_ref())
     });
-    runtime.block_on(accompany(order, listener, Arc::new(registry), &shared, ending, is_over));
+    let others = Others { listener, collector, waiting, registry: Arc::new(registry) };
+    runtime.block_on(accompany(order, others, &shared, ending, is_over));
     shared.stop.store(true, Ordering::Relaxed);
     let watched = watching.join().map_err(|_| LiveFailure::Thread)?;
     printing.join().map_err(|_| LiveFailure::Thread)?;
@@ -126,26 +131,51 @@ fn say(interface: &str, order: &Diagnose, listener: Option<&TcpListener>) {
     output::remark(&format!("{said}; Ctrl-C ends it with a report"));
 }
 
-/// Answers those who ask for metrics, and looks at this host's sockets, until the end.
+/// Those who are told what the sensor knows.
+struct Others {
+    /// Where they ask.
+    listener: Option<TcpListener>,
+    /// Where it is pushed to, and what of it waits.
+    collector: Option<Collector>,
+    waiting: Option<Waiting>,
+    registry: Arc<Registry>,
+}
+
+/// Tells others what the sensor knows, and looks at this host's sockets, until the end.
 async fn accompany(
     order: &Diagnose,
-    listener: Option<TcpListener>,
-    registry: Arc<Registry>,
+    others: Others,
     shared: &Arc<Shared>,
     mut ending: Ending,
     is_over: oneshot::Receiver<Infallible>,
 ) {
-    if let Some(listener) = listener.and_then(|one| tokio::net::TcpListener::from_std(one).ok()) {
-        tokio::spawn(exporter::serve(listener, registry, Arc::clone(&shared.health)));
+    let Others { listener, collector, waiting, registry } = others;
+    if listener.is_some() || collector.is_some() {
         tokio::spawn(look_at_sockets(order.live.filter_port.clone(), Arc::clone(shared)));
     }
-    let lasting = order.live.lasting.unwrap_or(Duration::MAX);
-    tokio::select! {
-        biased;
-        () = ending.asked() => {}
-        _ = is_over => {}
-        () = tokio::time::sleep(lasting) => {}
+    if let Some(listener) = listener.and_then(|one| tokio::net::TcpListener::from_std(one).ok()) {
+        let (registry, health) = (Arc::clone(&registry), Arc::clone(&shared.health));
+        tokio::spawn(exporter::serve(listener, registry, health));
     }
+    let (over, is_told) = watch::channel(false);
+    let pushing = async {
+        let Some(collector) = collector else { return };
+        if let Err(error) = collector.push(registry, waiting, is_told, output::remark).await {
+            output::remark(&error.to_string());
+        }
+    };
+    let lasting = order.live.lasting.unwrap_or(Duration::MAX);
+    let ended = async {
+        tokio::select! {
+            biased;
+            () = ending.asked() => {}
+            _ = is_over => {}
+            () = tokio::time::sleep(lasting) => {}
+        }
+        // Nobody pushes if nobody listens.
+        over.send_replace(true);
+    };
+    tokio::join!(pushing, ended);
 }
 
 async fn look_at_sockets(ports: Vec<u16>, shared: Arc<Shared>) {
@@ -161,17 +191,29 @@ async fn look_at_sockets(ports: Vec<u16>, shared: Arc<Shared>) {
     }
 }
 
-/// Prints news until there are none to come. If nobody reads them and nobody can ask for metrics,
-/// there is no use in going on.
-fn print_all(news: &Receiver<News>, format: Format, shared: &Shared, served: bool) {
+/// Prints news until there are none to come, and has findings pushed. If nobody reads the lines and
+/// nobody else is told, there is no use in going on.
+fn print_all(
+    news: &Receiver<News>,
+    format: Format,
+    shared: &Shared,
+    served: bool,
+    findings: Option<&Findings>,
+) {
     let mut lines = Lines::new(format);
     for news in news {
+        if let Some((findings, record)) = findings.zip(Record::of(&news)) {
+            findings.send(record);
+        }
         for line in lines.of(&news) {
             if output::print_line(&line).is_err() && !served {
                 shared.stop.store(true, Ordering::Relaxed);
                 return;
             }
         }
+    }
+    if let Some(lost @ 1..) = findings.map(Findings::lost) {
+        output::remark(&format!("{lost} findings were not pushed: the collector was too slow"));
     }
 }
 

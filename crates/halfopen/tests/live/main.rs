@@ -7,6 +7,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod collector;
 mod namespace;
 mod traffic;
 mod watcher;
@@ -68,6 +69,25 @@ fn a_reset_of_the_kernel_itself_on_an_idle_connection_is_found() {
 }
 
 #[test]
+fn a_collector_is_pushed_metrics_and_findings() {
+    inside("a_collector_is_pushed_metrics_and_findings", || {
+        let collector = collector::Collector::start();
+        let arguments = ["--filter-port", "443", "--otlp", &collector.address, "--otlp-findings"];
+        let mut watcher = Watcher::start(&arguments);
+        traffic::idle_death("203.0.113.9:443", Duration::from_millis(1_300));
+        watcher.line("reset-on-reuse");
+        let findings = collector.message("/v1/logs");
+        for word in ["\"reset-on-reuse\"", "\"203.0.113.9\"", "\"idle-expiry\"", "\"lo\""] {
+            assert!(findings.contains(word), "no {word} in {findings}");
+        }
+        let (code, report) = watcher.terminate();
+        assert_eq!(code, Some(1), "{report}");
+        let metrics = collector.message("/v1/metrics");
+        assert!(metrics.contains("\"halfopen_reset_after_idle_seconds\""), "{metrics}");
+    });
+}
+
+#[test]
 fn nothing_is_left_of_the_privileges_once_the_interface_is_open() {
     inside("nothing_is_left_of_the_privileges_once_the_interface_is_open", || {
         let watcher = Watcher::start(&[]);
@@ -125,6 +145,17 @@ fn who_lacks_the_privilege_is_told_how_to_get_it() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("no permission to see the packets of `lo`"), "{said}");
     assert!(said.contains("sudo setcap cap_net_raw+ep"), "{said}");
+}
+
+#[test]
+fn a_collector_that_cannot_be_one_is_an_error() {
+    let output = Command::new(env!("CARGO_BIN_EXE_halfopen"))
+        .args(["diagnose", "--interface", "lo", "--otlp", "https://collector:4318"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("`https://collector:4318` is no http:// address"), "{said}");
 }
 
 #[test]

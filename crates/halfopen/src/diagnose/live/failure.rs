@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use halfopen_live::{privileges, sniffer};
+use halfopen_live::{otlp, privileges, sniffer};
 
 /// Why an interface cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,8 @@ pub(crate) enum LiveFailure {
     Listen { address: SocketAddr, error: io::Error },
     #[error("{0} ports are more than a filter of the kernel holds")]
     TooManyPorts(usize),
+    #[error(transparent)]
+    Otlp(#[from] otlp::Error),
     #[error("what an interface shows is told in lines, and those are no markdown")]
     Markdown,
     #[error("`{0}` is gone")]
@@ -52,6 +54,7 @@ impl LiveFailure {
             Self::TooManyPorts(_) => "leave --filter-port out to look at all",
             Self::Sniffer(sniffer::Error::Kernel { .. })
             | Self::Listen { .. }
+            | Self::Otlp(_)
             | Self::Gone(_)
             | Self::Read { .. }
             | Self::Runtime(_)
