@@ -22,6 +22,11 @@ impl Calendar {
     pub(super) const fn new(clock: Clock, scenario: &Scenario) -> Self {
         Self { clock, starts_at: scenario.starts_at, speed: scenario.speed }
     }
+
+    /// Returns when it began. Where time goes on meanwhile, that is before now.
+    pub(super) fn began(&self) -> Timestamp {
+        timestamp(self.starts_at, Instant::EPOCH)
+    }
 }
 
 impl clock::Clock for Calendar {

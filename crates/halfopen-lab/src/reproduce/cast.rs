@@ -108,7 +108,7 @@ fn subscriptions(
 ) -> Result<Vec<Subscription>, Error> {
     let currency: Currency = "EUR".parse().map_err(billing)?;
     let cadence: Cadence = scenario.cadence.parse().map_err(billing)?;
-    let anchor = calendar.now();
+    let anchor = calendar.began();
     let subscription = |number: u32| {
         let id = format!("customer-{number:05}").parse().map_err(billing)?;
         let schedule = Schedule::new(anchor, &scenario.zone, cadence).map_err(billing)?;
