@@ -76,9 +76,9 @@ pub struct Series {
 }
 
 impl Lane {
-    /// Returns the client of a scenario on its path. Nothing but pauses befalls it: disturbances
-    /// are left out, and a plain far end with the timers of a payment module, always quick, stands
-    /// in for that.
+    /// Returns the client of a scenario on its path. What disturbs the scenario disturbs each run,
+    /// at the same time after its first request. A plain far end with the timers of a payment
+    /// module, always quick, stands in for that.
     pub fn of(scenario: &Scenario) -> Result<Self, Error> {
         let policy = policy::of(&scenario.client.pool, scenario.speed).ok_or(Error::NoPreset)?;
         let bursts = match &scenario.client.asks {
@@ -86,8 +86,7 @@ impl Lane {
             Asks::Scheduler(_) => Bursts { method: "POST".to_owned(), ..PAYMENTS },
         };
         let far_end = far_end(&scenario.answers);
-        let (answers, disturbances) = (Answers::FarEnd(far_end), Vec::new());
-        let scenario = Scenario { answers, disturbances, ..scenario.clone() };
+        let scenario = Scenario { answers: Answers::FarEnd(far_end), ..scenario.clone() };
         let seed = scenario.seed;
         Ok(Self { scenario, bursts, far_end, policy, seed })
     }

@@ -41,6 +41,19 @@ fn with_a_balancer_of_180_seconds_all_that_can_fail_is_the_race_with_its_fin() {
 }
 
 #[test]
+fn a_pause_that_spans_a_flush_meets_a_table_that_has_forgotten() {
+    let plan = Plan { up_to: Duration::from_mins(5), ..Plan::DEFAULT };
+    let sweep = sweep(&lane("table-flushed"), &plan).unwrap();
+    // The pause begins when the first request is answered. What is under way at the flush arrives,
+    // and its answer does not.
+    assert_eq!(fates(&sweep), [Fate::Reused, Fate::Failed(RESET), Fate::Failed(RESET)]);
+    let flushed = Duration::from_secs(45);
+    let spans = sweep.bands[1].from.abs_diff(flushed) < Duration::from_millis(100);
+    assert!(spans && sweep.bands[1].answer.received == 1, "{sweep:#?}");
+    assert_eq!(sweep.bands[2].answer.received, 0, "{sweep:#?}");
+}
+
+#[test]
 fn few_runs_say_the_same_as_many() {
     for name in ["incident", "firewall-drops-silently", "box-fins-at-expiry", "pool-cap-saves"] {
         let lane = lane(name);

@@ -1,4 +1,4 @@
-//! The timers of a path and a client, around which an outcome can change.
+//! The timers of a path and a client, and what disturbs them: around which an outcome can change.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use halfopen_pool::policy::{Notice, Reuse};
 use super::SIDES;
 use super::series::Lane;
 
-/// Returns pauses on both sides of each timer, and for a far end's also one after which the request
-/// and its FIN pass each other.
+/// Returns pauses on both sides of each timer and of each disturbance, and for a far end's timer
+/// also one after which the request and its FIN pass each other.
 pub(super) fn around(lane: &Lane) -> BTreeSet<Duration> {
     let mut pauses = BTreeSet::new();
     let mut travel = Duration::ZERO;
@@ -30,7 +30,8 @@ pub(super) fn around(lane: &Lane) -> BTreeSet<Duration> {
     if let Some(timer) = lane.far_end.idle_timeout {
         pauses.extend(sides(timer).chain(race(timer, travel)));
     }
-    pauses.extend(of_client(lane).into_iter().flat_map(sides));
+    let disturbances = lane.scenario().disturbances.iter().map(|disturbance| disturbance.at);
+    pauses.extend(of_client(lane).into_iter().chain(disturbances).flat_map(sides));
     pauses
 }
 
