@@ -4,5 +4,8 @@
 
 mod bad_input;
 mod payment;
+mod postgres;
 mod scheduler;
+#[path = "../../../halfopen-billing/tests/storage/server.rs"]
+mod server;
 mod service;
