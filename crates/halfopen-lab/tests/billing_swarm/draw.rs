@@ -59,7 +59,7 @@ pub(crate) fn setting(seed: u64) -> Setting {
     let payment = Payment { settings: payment(rng, tick, scheduler.patience), hosts };
     let slowness = if rng.chance(0.7) { some_time(rng, 1, 2) } else { Duration::ZERO };
     // Each ends a run, and runs must get through.
-    let failures = if rng.chance(0.2) { 0.002 } else { 0.0 };
+    let failures = if rng.chance(0.2) { 0.02 } else { 0.0 };
     let disturbances = (0..rng.below(10)).map(|_| {
         let at = instant(rng, tick, horizon);
         (at, disturbance(rng, &path, hosts))
