@@ -240,6 +240,9 @@ pub struct Payment {
     pub answers_after: Duration,
     /// Some requests that take longer.
     pub slow: Option<Slow>,
+    /// Whether it knows an order that comes again by its `Idempotency-Key`, and charges once.
+    #[serde(default = "document::yes")]
+    pub heeds_keys: bool,
 }
 
 /// Some requests that take longer.

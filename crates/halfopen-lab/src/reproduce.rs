@@ -9,6 +9,7 @@
 //! HTTP/1.1 to be read in a capture.
 
 mod accounts;
+mod book;
 mod calendar;
 mod cast;
 mod client;

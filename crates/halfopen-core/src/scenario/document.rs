@@ -45,6 +45,10 @@ pub(super) const fn one_hundred() -> u32 {
     100
 }
 
+pub(super) const fn yes() -> bool {
+    true
+}
+
 pub(super) fn zone_default() -> String {
     "UTC".to_owned()
 }

@@ -30,6 +30,7 @@ use tower_service::Service;
 
 use crate::reproduce::Error;
 use crate::reproduce::accounts::Accounts;
+use crate::reproduce::book::Pages;
 use crate::reproduce::calendar::Calendar;
 use crate::reproduce::client::outcome;
 use crate::reproduce::far_end::{Act, Deed};
@@ -177,7 +178,7 @@ impl Service<Request<Bytes>> for Accounted {
 /// The payment module on one or several hosts with one book.
 pub(super) struct Payments {
     settings: Settings,
-    pub(super) book: Arc<Sqlite>,
+    pub(super) book: Pages,
 }
 
 impl Payments {
@@ -191,23 +192,23 @@ impl Payments {
             settings.answer = Slowness { chance: slow.share, least: slow.least, most: slow.most };
         }
         settings.check().map_err(billing)?;
-        Ok(Self { settings, book: Arc::new(Sqlite::in_memory().map_err(billing)?) })
+        Ok(Self { settings, book: Pages::new(scenario.heeds_keys).map_err(billing)? })
     }
 
     /// Returns the module of one host.
-    pub(super) fn module(&self, rng: Rng, witness: Witness) -> Result<Module<Arc<Sqlite>>, Error> {
+    pub(super) fn module(&self, rng: Rng, witness: Witness) -> Result<Module<Pages>, Error> {
         let witness = Mutex::new(witness);
         let observer = move |event| {
             witness.lock().unwrap_or_else(PoisonError::into_inner).see(event);
         };
         let settings = self.settings.clone();
-        let module = Module::new(Arc::clone(&self.book), settings, rng, Arc::new(observer));
+        let module = Module::new(self.book.clone(), settings, rng, Arc::new(observer));
         module.map_err(billing)
     }
 }
 
 /// Serves the connections that `listener` accepts.
-pub(super) async fn serve(module: Module<Arc<Sqlite>>, listener: impl Listener) {
+pub(super) async fn serve(module: Module<Pages>, listener: impl Listener) {
     module.serve(move |cx| listener.poll_accept(cx)).await;
 }
 

@@ -157,7 +157,7 @@ impl<M: Machine> Play<M> {
                     let listener = host.listen(*address).map_err(Error::Listen)?;
                     host.start(cast::serve(module, listener));
                 }
-                self.book = Some(payments.book);
+                self.book = Some(payments.book.sqlite);
             }
         }
         Ok(())
