@@ -1,9 +1,11 @@
 import java.net.URI;
-import java.util.concurrent.TimeUnit;
+import java.util.UUID;
 import org.apache.http.impl.client.DefaultConnectionKeepAliveStrategy;
 import org.apache.http.impl.client.HttpClients;
 import org.springframework.http.HttpEntity;
+import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpMethod;
+import org.springframework.http.MediaType;
 import org.springframework.http.client.HttpComponentsClientHttpRequestFactory;
 import org.springframework.web.client.RestTemplate;
 
@@ -30,6 +32,15 @@ public class RestTemplateTrial {
         return template;
     }
 
+    /** A charge as the payment module takes it. */
+    static HttpEntity<String> order() {
+        var headers = new HttpHeaders();
+        headers.setContentType(MediaType.APPLICATION_JSON);
+        headers.set("Idempotency-Key", "\"" + UUID.randomUUID() + "\"");
+        var order = "{'subscription':'c17','period':'2024-01','amount':9900,'currency':'KRW'}";
+        return new HttpEntity<>(order.replace('\'', '"'), headers);
+    }
+
     static HttpComponentsClientHttpRequestFactory capped(long limit) {
         var hints = DefaultConnectionKeepAliveStrategy.INSTANCE;
         var client = HttpClients.custom().useSystemProperties()
@@ -42,7 +53,7 @@ public class RestTemplateTrial {
     }
 
     static int send(RestTemplate template, HttpMethod method, URI uri) {
-        var body = method == HttpMethod.POST ? new HttpEntity<>(Trial.BODY) : null;
+        var body = method == HttpMethod.POST ? order() : null;
         return template.exchange(uri, method, body, String.class).getStatusCodeValue();
     }
 }

@@ -11,6 +11,8 @@
 #[cfg(target_os = "linux")]
 pub mod carry;
 pub mod connect;
+#[cfg(target_os = "linux")]
+pub mod every_way;
 pub mod exporter;
 #[cfg(target_os = "linux")]
 pub mod filter;

@@ -162,9 +162,11 @@ Examples:
   halfopen reproduce my-path.toml --sweep --method GET --svg pauses.svg
   halfopen reproduce --live incident --capture run7
   halfopen reproduce --live nat-resets-next-packet -- sh -c 'curl -s $HALFOPEN_URL'
+  halfopen reproduce --live --every-way -- python3 my_client.py
 
 Exit code: 0 the diagnosis says what happened and what the scenario expects, or all that a hunt
-predicts was seen, or no request of a sweep fails; 1 not so; 2 failed.";
+predicts was seen, or no request of a sweep or of a client that is tried fails; 1
+not so; 2 failed.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {

@@ -8,7 +8,7 @@ mod picture;
 mod remarks;
 mod remedy;
 mod text;
-mod untrusted;
+pub(crate) mod untrusted;
 pub(crate) mod value;
 
 use std::net::SocketAddr;

@@ -2,6 +2,8 @@
 //! diagnosis of the client's capture against the truth.
 
 mod captures;
+#[cfg(target_os = "linux")]
+mod every_way;
 mod evidence;
 mod hunt;
 #[cfg(target_os = "linux")]
@@ -36,6 +38,12 @@ pub(crate) fn run(order: &Reproduce) -> Result<Outcome, Failure> {
     }
     if let Some(named) = &order.hunt {
         return hunt::run(order, named);
+    }
+    if order.lab.every_way {
+        #[cfg(target_os = "linux")]
+        return every_way::run(order);
+        #[cfg(not(target_os = "linux"))]
+        return Err(Failure::NoLab);
     }
     let scenario = script::load(order.scenario.as_deref().unwrap_or(DEFAULT))?;
     if let Some(what) = &order.traffic.what {

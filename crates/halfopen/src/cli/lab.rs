@@ -17,6 +17,12 @@ pub(crate) struct Lab {
     /// that the run takes about half a minute; 1 is as the scenario has them.
     #[arg(long, value_name = "N", value_parser = speed, requires = "live")]
     pub(crate) speed: Option<Speed>,
+    /// Try COMMAND, an HTTP client, against every way in which a kept connection can end, and tell
+    /// what becomes of its second request. It sends `$HALFOPEN_METHOD` to `$HALFOPEN_URL`, pauses
+    /// for `$HALFOPEN_PAUSE_S` seconds, sends it once more, and exits with 0 if both were answered.
+    #[arg(long, requires_all = ["live", "command"])]
+    #[arg(conflicts_with_all = ["scenario", "seed", "speed", "shell", "captures"])]
+    pub(crate) every_way: bool,
     /// Run a shell in the client's network, in place of the scenario's own client.
     #[arg(long, requires = "live", conflicts_with_all = ["command", "json"])]
     pub(crate) shell: bool,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 ///
 /// These are control characters and the marks that turn the direction of text around (Unicode
 /// Standard Annex 9, section 2), by which a line can be made to read as another.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(acts) {
         return Cow::Borrowed(text);
     }

@@ -118,6 +118,8 @@ pub(crate) enum LabFailure {
     TooFast(halfopen_core::scenario::TooFast),
     #[error("the scenario `{scenario}` cannot be run on real packets: {error}")]
     Run { scenario: String, error: halfopen_lab::reproduce::live::Error },
+    #[error("the client cannot be tried: {0}")]
+    EveryWay(halfopen_live::every_way::Error),
     #[error("cannot read a capture that was just written: {0}")]
     Read(std::io::Error),
     #[error("the program cannot be run: {0}")]
