@@ -3,6 +3,7 @@
 mod exhaustion;
 pub(crate) mod habits;
 mod leak;
+mod left_behind;
 pub(crate) mod path;
 mod reason;
 mod restart;
@@ -17,6 +18,7 @@ use halfopen_core::verdict::{Evidence, Verdict};
 use crate::case::Case;
 use crate::rules;
 use crate::tracker::{Counts, Tracker};
+use left_behind::{LOOKED_AT_MAX, Quiet};
 
 /// Healthy flows beyond this many are counted and not listed.
 const HEALTHY_LISTED_MAX: usize = 1000;
@@ -99,7 +101,7 @@ impl Tracker {
     #[must_use]
     pub fn diagnose(&self) -> Diagnosis {
         let mut judged: Vec<Judged> = self.routes.iter().map(|_| Judged::default()).collect();
-        let (mut healthy, mut omitted) = (0, 0);
+        let (mut healthy, mut omitted, mut looked_at) = (0, 0, 0);
         let until = self.last_time().unwrap_or(Instant::EPOCH);
         for (index, timeline) in self.timelines.iter().enumerate() {
             if timeline.twin {
@@ -116,6 +118,10 @@ impl Tracker {
             path.in_vain += u64::from(again);
             // Nothing is inferred from a healthy flow, and there may be millions.
             let is_healthy = verdict.finding == Finding::Healthy;
+            if looked_at < LOOKED_AT_MAX {
+                path.quiet.look(&case);
+                looked_at += 1;
+            }
             if is_healthy && healthy == HEALTHY_LISTED_MAX {
                 omitted += 1;
             } else {
@@ -126,11 +132,16 @@ impl Tracker {
         let mut paths: Vec<PathReport> = self
             .routes
             .iter()
-            .zip(&judged)
+            .zip(&mut judged)
             .filter(|(_, judged)| judged.flows > 0)
             .map(|(route, judged)| {
-                let report = path::infer(route, &judged.verdicts, judged.in_vain);
-                PathReport { maybe_twice: judged.maybe_twice, ..report }
+                let mut report = path::infer(route, &judged.verdicts, judged.in_vain);
+                report.maybe_twice = judged.maybe_twice;
+                let quiet = core::mem::take(&mut judged.quiet);
+                if looked_at < LOOKED_AT_MAX {
+                    quiet.hint(&mut report, route);
+                }
+                report
             })
             .collect();
         paths.sort_by_key(PathReport::rank);
@@ -149,6 +160,7 @@ struct Judged {
     /// Segments sent again on flows where nothing answers any more.
     in_vain: u64,
     maybe_twice: u64,
+    quiet: Quiet,
 }
 
 /// Returns the verdicts worth listing, in the order of the flows, and how many are left out.

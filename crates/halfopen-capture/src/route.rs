@@ -225,6 +225,11 @@ impl Route {
         self.openings.push_back(mark);
     }
 
+    /// Returns when the server accepted connections, in order: of very many, the latest.
+    pub(crate) fn openings(&self) -> impl Iterator<Item = Mark> {
+        self.openings.iter().copied()
+    }
+
     /// Returns the first opening at `from` or later.
     pub(crate) fn opening_since(&self, from: Instant) -> Option<Mark> {
         let index = self.openings.partition_point(|opening| opening.at() < from);

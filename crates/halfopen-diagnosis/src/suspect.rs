@@ -11,7 +11,7 @@ mod port_exhaustion;
 mod restart;
 mod server_timer;
 
-use halfopen_core::cause::Cause;
+use halfopen_core::cause::{Cause, Harm};
 use halfopen_core::time::Instant;
 
 use crate::account::{Account, brief};
@@ -188,6 +188,14 @@ impl Case<'_> {
     /// Tells whether connections were forgotten by a timer.
     fn is_forgotten(&self) -> bool {
         matches!(self.path.cause, Cause::IdleExpiry | Cause::IdleExpiryInFlight)
+    }
+
+    /// Tells whether a capture near the server hints at connections that were forgotten, and shows
+    /// no more.
+    fn is_left_behind(&self) -> bool {
+        let path = self.path;
+        let frames = path.evidence.iter().any(|seen| matches!(seen.place, Place::Frame(_)));
+        path.cause == Cause::Inconclusive && path.harm == Harm::None && frames
     }
 
     /// Says where all requests without a response were lost, if two captures show it.

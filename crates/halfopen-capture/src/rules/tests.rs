@@ -1,5 +1,6 @@
 mod crowds;
 mod endings;
+mod left_behind;
 mod oddities;
 mod sizes;
 mod texts;
@@ -20,6 +21,8 @@ struct Scene {
     now: Instant,
     /// The server's round trip, as a capture at the client sees it.
     round_trip: Duration,
+    /// The capture is made at the server.
+    at_server: bool,
 }
 
 impl Scene {
@@ -29,6 +32,7 @@ impl Scene {
             frames: 0,
             now: Instant::EPOCH + Duration::from_hours(1),
             round_trip: Duration::from_millis(round_trip),
+            at_server: false,
         }
     }
 
@@ -38,7 +42,9 @@ impl Scene {
 
     fn show(&mut self, segment: &Segment<'_>) {
         self.frames += 1;
-        self.tracker.take(self.frames, Some(self.now), segment.into_packet().view());
+        let ttl = if self.at_server { 124 - segment.ttl } else { segment.ttl };
+        let packet = Segment { ttl, ..*segment }.into_packet();
+        self.tracker.take(self.frames, Some(self.now), packet.view());
     }
 
     /// The client of `port` sends, when each end has sent `sent` bytes.

@@ -21,6 +21,12 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
         _ if path.culprit == Culprit::Peer => {
             it.ruled_out("it was the far end itself that ended the connections".to_owned())
         }
+        _ if case.is_left_behind() => it
+            .possible("clients left connections that had been idle, and opened others".to_owned())
+            .settled_by(
+                "a capture at the client would show whether requests on them go unanswered",
+                case.near_capture(),
+            ),
         _ => it.cannot_tell(),
     }
 }

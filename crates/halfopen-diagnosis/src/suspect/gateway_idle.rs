@@ -33,6 +33,14 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
                 case.far_capture(),
             )
         }
+        _ if case.is_left_behind() => it
+            .possible("clients left connections that had been idle, and opened others".to_owned())
+            .shown_by(counted)
+            .settled_by(
+                "a capture at the client would show whether requests on them meet a reset, or none \
+                 is sent",
+                case.near_capture(),
+            ),
         _ => it.cannot_tell(),
     }
 }

@@ -68,6 +68,11 @@ fn wrong(path: &Path, server: &str) -> String {
         Cause::Inconclusive if path.culprit == Culprit::Client => {
             format!("The client gave up before {server} answered.")
         }
+        Cause::Inconclusive if path.harm == Harm::None => {
+            format!(
+                "Connections to {server} may have been forgotten; what was seen does not show it."
+            )
+        }
         Cause::Inconclusive => {
             format!("Requests to {server} were lost, and what was seen does not show why.")
         }
@@ -93,6 +98,9 @@ pub(super) fn harm(path: &Path) -> String {
         Harm::Failed => format!("{failures} of {requests} requests failed"),
         Harm::Masked => format!("{}; none failed", repeated()),
         Harm::Latent => format!("none of {requests} requests was hit, this time"),
+        Harm::None if path.cause == Cause::Inconclusive => {
+            format!("none of the {requests} requests that show here was hit")
+        }
         Harm::None => format!("none of {requests} requests was hit"),
     }
 }
@@ -199,6 +207,10 @@ pub(super) fn next(path: &Path) -> Option<String> {
         }
         Cause::Inconclusive if path.culprit == Culprit::Client => {
             "look into the server's log for what it did meanwhile, or let the client wait longer"
+                .to_owned()
+        }
+        Cause::Inconclusive if path.harm == Harm::None => {
+            "capture at the client, or read its log: requests that never came show there alone"
                 .to_owned()
         }
         Cause::Inconclusive => "capture again from before the connection is opened until well \
