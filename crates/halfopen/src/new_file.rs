@@ -1,4 +1,7 @@
 //! Files that are there whole or not at all.
+//!
+//! Where the system lets it, a file has no name before it is finished (`O_TMPFILE`, open(2)), so
+//! that nothing of it stays even if the program is killed.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -19,6 +22,9 @@ pub(crate) struct NewFile {
 
 #[derive(Debug)]
 enum Place {
+    /// Where it will be, without a name.
+    #[cfg(target_os = "linux")]
+    Nameless(File),
     /// Beside where it will be, under another name.
     Beside(NamedTempFile),
     /// A pipe or a device that is there already: `/dev/stdout`.
@@ -36,14 +42,7 @@ impl NewFile {
                 Place::There(OpenOptions::new().write(true).open(path).map_err(failed)?)
             }
             Some(_) if !replace => return Err(Failure::Exists(path.to_owned())),
-            Some(_) | None => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                let mut new = tempfile::Builder::new();
-                // As other new files: the user's mask takes from this what it does.
-                new.prefix(".halfopen-").permissions(Permissions::from_mode(0o666));
-                let folder = folder.unwrap_or(Path::new("."));
-                Place::Beside(new.tempfile_in(folder).map_err(failed)?)
-            }
+            Some(_) | None => Place::new(folder(path)).map_err(failed)?,
         };
         Ok(Self { path: path.to_owned(), place, replace })
     }
@@ -57,10 +56,8 @@ impl NewFile {
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         self.flush().map_err(|error| self.failed(error))?;
         let Self { path, place, replace } = self;
-        let Place::Beside(file) = place else { return Ok(()) };
-        let named = if replace { file.persist(&path) } else { file.persist_noclobber(&path) };
-        match named.map_err(|failed| failed.error) {
-            Ok(_) => Ok(()),
+        match place.name(&path, replace) {
+            Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Failure::Exists(path))
             }
@@ -69,9 +66,81 @@ impl NewFile {
     }
 }
 
+impl Place {
+    fn new(folder: &Path) -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        if let Some(file) = nameless::create(folder) {
+            return Ok(Self::Nameless(file));
+        }
+        // As other new files: the user's mask takes from this what it does.
+        let all = Permissions::from_mode(0o666);
+        beside().permissions(all).tempfile_in(folder).map(Self::Beside)
+    }
+
+    fn name(self, path: &Path, replace: bool) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Nameless(file) if !replace => nameless::link(&file, path),
+            #[cfg(target_os = "linux")]
+            Self::Nameless(file) => {
+                // A link replaces nothing, but a file that has a name can take another's.
+                let linked = beside().make_in(folder(path), |it| nameless::link(&file, it))?;
+                linked.persist(path).map(drop).map_err(io::Error::from)
+            }
+            Self::Beside(file) if replace => Ok(file.persist(path).map(drop)?),
+            Self::Beside(file) => Ok(file.persist_noclobber(path).map(drop)?),
+            Self::There(_) => Ok(()),
+        }
+    }
+}
+
+/// Returns the folder that a file will be in.
+fn folder(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Returns how files are made that have another name first.
+fn beside() -> tempfile::Builder<'static, 'static> {
+    let mut new = tempfile::Builder::new();
+    new.prefix(".halfopen-");
+    new
+}
+
+/// Files without a name.
+#[cfg(target_os = "linux")]
+mod nameless {
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsRawFd as _;
+    use std::path::{Path, PathBuf};
+
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+
+    /// Begins a file in a folder; `None` if this file system has none without a name, or they could
+    /// not be given one.
+    pub(super) fn create(folder: &Path) -> Option<File> {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = File::from(open(folder, flags, Mode::from_raw_mode(0o666)).ok()?);
+        place(&file).exists().then_some(file)
+    }
+
+    /// Gives it a name that nothing has.
+    pub(super) fn link(file: &File, path: &Path) -> io::Result<()> {
+        Ok(linkat(CWD, place(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    /// Returns where a file that is open can be found (open(2), `O_TMPFILE`).
+    fn place(file: &File) -> PathBuf {
+        format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+    }
+}
+
 impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.place {
+            #[cfg(target_os = "linux")]
+            Place::Nameless(file) => file.write(bytes),
             Place::Beside(file) => file.write(bytes),
             Place::There(file) => file.write(bytes),
         }
@@ -79,6 +148,8 @@ impl Write for NewFile {
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.place {
+            #[cfg(target_os = "linux")]
+            Place::Nameless(file) => file.flush(),
             Place::Beside(file) => file.flush(),
             Place::There(file) => file.flush(),
         }

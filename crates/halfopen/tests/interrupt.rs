@@ -110,3 +110,19 @@ fn a_silent_source_can_be_interrupted_too() {
     assert!(report["captures"][0]["frames"].as_u64() > Some(0), "{report}");
     drop(stdin);
 }
+
+/// A file system in memory has files without a name.
+#[test]
+fn what_is_killed_leaves_nothing_behind() {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let mut command = Command::new(cargo_bin("halfopen"));
+    command.current_dir(folder.path()).args(["diagnose", "--quiet", "--html", "page.html", "-"]);
+    let mut process = command.stdin(Stdio::piped()).spawn().unwrap();
+    // What it writes begins before it judges, and it reads no more than a megabyte ahead.
+    let (capture, mut stdin) = (capture(), process.stdin.take().unwrap());
+    stdin.write_all(&capture).unwrap();
+    stdin.write_all(&capture[24..]).unwrap();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
