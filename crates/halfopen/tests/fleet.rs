@@ -82,6 +82,8 @@ fn hosts_that_share_a_path_are_judged_together_and_others_apart() {
     };
     let apart = judge(folder.path(), &files, &[]);
     assert_eq!(apart.len(), 5);
+    fs::write(folder.path().join("evidence/README"), "whose evidence it is").unwrap();
+    assert_eq!(judge(folder.path(), &["evidence"], &[]), apart, "a folder is what is in it");
     let (cause, hosts, incident) = cause_of(&apart, "host", HOSTS[2].0);
     assert_eq!(
         (cause.as_str(), hosts, &incident["survived_seconds"]),

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read as _};
 use std::net::IpAddr;
 use std::panic;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use halfopen_capture::Points;
 use halfopen_core::cause::Cause;
@@ -18,6 +18,7 @@ use halfopen_logs::table::{MAGIC, Table};
 use crate::Outcome;
 use crate::cli::evidence::Learning;
 use crate::cli::{Diagnose, Format};
+use crate::diagnose::input::folder;
 use crate::failure::Failure;
 use crate::output;
 
@@ -63,14 +64,13 @@ fn clients(judgement: &Judgement) -> Option<String> {
 
 /// Judges tables of evidence; `None` if none of the files is one.
 pub(crate) fn fleet(order: &Diagnose) -> Result<Option<Outcome>, Failure> {
-    let mut others = order.forms.iter().map(|(_, path)| path);
-    let mut other = others.next();
+    let mut other = order.forms.first().map(|(_, path)| path.clone());
     let sharing = match order.learning.sharing.as_slice() {
         [] => Sharing::None,
         names => Sharing::Labels(names.to_vec()),
     };
     let (mut fleet, mut files) = (Fleet::new(sharing), 0_u64);
-    for path in &order.files {
+    for path in &tables(&order.files)? {
         match open(path)? {
             Some(table) => {
                 files += 1;
@@ -80,12 +80,12 @@ pub(crate) fn fleet(order: &Diagnose) -> Result<Option<Outcome>, Failure> {
                     read.map_err(|error| Failure::Evidence { input: input(), error })?;
                 }
             }
-            None => other = other.or(Some(path)),
+            None => other = other.or_else(|| Some(path.clone())),
         }
     }
     match other {
         _ if files == 0 => return Ok(None),
-        Some(path) => return Err(Failure::NoEvidence(path.clone())),
+        Some(path) => return Err(Failure::NoEvidence(path)),
         None => {}
     }
     let paths = fleet.judge();
@@ -95,6 +95,27 @@ pub(crate) fn fleet(order: &Diagnose) -> Result<Option<Outcome>, Failure> {
     }
     let found = paths.iter().any(|path| path.cause != Cause::None);
     Ok(Some(if found { Outcome::Found } else { Outcome::Clear }))
+}
+
+/// Returns the files that the user names, and in place of each folder the tables of evidence in it,
+/// if it has any.
+fn tables(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut all = Vec::new();
+    for path in named {
+        let before = all.len();
+        if path.is_dir() {
+            for file in folder::files(path)? {
+                // What else is in a folder need not be readable.
+                if open(&file).is_ok_and(|table| table.is_some()) {
+                    all.push(file);
+                }
+            }
+        }
+        if all.len() == before {
+            all.push(path.clone());
+        }
+    }
+    Ok(all)
 }
 
 /// Opens a file if it is a table of evidence. What cannot be opened, or is damaged before it says

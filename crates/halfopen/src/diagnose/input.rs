@@ -1,7 +1,7 @@
 //! What the user names: files, folders, pipes, standard input; captures and logs.
 
 mod ahead;
-mod folder;
+pub(super) mod folder;
 mod progress;
 mod stretches;
 

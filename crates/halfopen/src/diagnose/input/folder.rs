@@ -13,7 +13,7 @@ const FILES_MAX: usize = 100_000;
 
 /// Returns a folder's files in the order of their names, with those of folders named by a number:
 /// of a year, a month, a day.
-pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     collect(folder, DATES_DEEP, &mut files).map_err(|error| Failure::open(folder, error))?;
     Ok(files)
