@@ -106,3 +106,22 @@ fn a_late_fin_that_a_box_refuses_harms_nobody() {
     scene.show(&Segment { ttl: 64, ..segment(1000, false, Flags::RST, 12) });
     assert_ends(&scene, Finding::LateClose, Culprit::Hop, Harm::Latent);
 }
+
+#[test]
+fn the_pause_in_the_sentence_is_the_shortest_that_was_fatal() {
+    let mut scene = Scene::new(10);
+    for (port, minutes) in [(1000, 6), (1001, 5)] {
+        scene.handshake(port);
+        scene.exchange(port, 1, Duration::from_millis(30));
+        scene.pause(Duration::from_mins(minutes));
+        // The later one does no harm: what meets the reset is a probe.
+        let (sent, payload) = if port == 1000 { (11, &b"a request "[..]) } else { (10, &b""[..]) };
+        scene.client(port, Flags::ACK, sent, payload);
+        scene.pause(Duration::from_millis(10));
+        scene.show(&Segment { ttl: 64, ..segment(port, false, Flags::RST, 11) });
+        scene.pause(Duration::from_secs(10));
+    }
+    let [path] = scene.tracker.diagnose().paths.try_into().unwrap();
+    assert_eq!(path.died, Some(Duration::from_mins(5)), "{path:#?}");
+    assert!(path.because.contains("after 300 s or more"), "{}", path.because);
+}
