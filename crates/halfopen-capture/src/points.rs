@@ -83,8 +83,9 @@ impl Points {
         Self { limits, seed, compared: false, list: Vec::new(), starts: Vec::new(), frames: 0 }
     }
 
-    /// Has points compared with each other: what [`clocks`](Self::clocks) and
-    /// [`crossings`](Self::crossings) tell takes some memory and time of each.
+    /// Has points compared with each other and with logs. What [`clocks`](Self::clocks),
+    /// [`crossings`](Self::crossings) and [`moments`](Self::moments) tell takes some memory and
+    /// time of each.
     #[must_use]
     pub fn compared(self) -> Self {
         Self { compared: true, ..self }
@@ -175,6 +176,14 @@ impl Points {
             }
         }
         (0..count).map(|capture| known[self.point(capture)?]).collect()
+    }
+
+    /// Returns when clients sent something, as the captures of the first capture's point show it:
+    /// of very many moments, some.
+    #[must_use]
+    pub fn moments(&self) -> Vec<Instant> {
+        let first = self.point(0).and_then(|point| self.list[point].tracker.sample.as_deref());
+        first.map(Sample::moments).unwrap_or_default()
     }
 
     fn align(&self, one: usize, other: usize) -> Option<Alignment> {

@@ -70,6 +70,14 @@ impl Sample {
         self.passages.contains_key(&key(tcp, len))
     }
 
+    /// Returns when clients sent something, as far as it is kept, in order.
+    pub(crate) fn moments(&self) -> Vec<Instant> {
+        let sent = self.passages.values().filter(|passage| passage.from == Sender::Client);
+        let mut moments: Vec<Instant> = sent.map(|passage| passage.at).collect();
+        moments.sort_unstable();
+        moments
+    }
+
     /// Returns the segments that came by once at either point, as each saw them.
     pub(crate) fn shared(&self, other: &Self) -> Vec<(Passage, Passage)> {
         let pair = |(key, one): (&u64, &Passage)| Some((*one, *other.passages.get(key)?));

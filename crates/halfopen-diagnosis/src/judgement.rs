@@ -153,14 +153,19 @@ impl Judgement {
         };
         let shown = self.flows.iter().flat_map(|flow| &flow.evidence);
         let frames: Vec<Instant> = shown.filter(known).map(|seen| seen.at).collect();
-        let first = if captures.is_empty() { moments.first() } else { Some(&frames) };
+        let sent = points.moments();
+        let first = if captures.is_empty() {
+            moments.iter().take(1).collect()
+        } else {
+            vec![&sent, &frames]
+        };
         if captures.is_empty()
             && let Some(own) = logs.first_mut()
         {
             *own = Some(Offset(0));
         }
         for (offset, moments) in logs.iter_mut().zip(moments).filter(|(it, _)| it.is_none()) {
-            *offset = first.and_then(|first| clocks::offset(first, moments));
+            *offset = first.iter().find_map(|first| clocks::offset(first, moments));
         }
         for path in &mut self.paths {
             let opinions = path.suspects.iter_mut().flat_map(|opinion| &mut opinion.evidence);

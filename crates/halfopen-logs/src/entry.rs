@@ -61,7 +61,15 @@ impl Calendar {
         {
             return Some(Entry { at: self.instant(moment, summary), text: text.into() });
         }
-        let found = stamp::find(line)?;
+        // Where lines begin with the time since the start, a date in one is what it quotes.
+        let quoting = summary.epoch == Epoch::Start;
+        let since_start = if quoting { stamp::since_start(line) } else { None };
+        let found = since_start.or_else(|| stamp::find(line))?;
+        // Where lines have their time, one that begins with a number belongs to the one before.
+        let relative = matches!(found.moment, Moment::SinceStart(_));
+        if relative && self.last.is_some() && summary.epoch != Epoch::Start {
+            return None;
+        }
         Some(Entry { at: self.instant(found.moment, summary), text: line[found.end..].into() })
     }
 
@@ -71,9 +79,19 @@ impl Calendar {
         let (midnight, of_day) = match moment {
             Moment::Dated(stamp) => {
                 summary.zone_assumed |= stamp.zone_assumed;
+                // What came before began with a number, and that was no time.
+                if summary.epoch == Epoch::Start {
+                    summary.epoch = Epoch::Unix;
+                }
                 let of_day = stamp.at.as_nanos() % DAY_NANOS;
                 let midnight = Instant::from_nanos(stamp.at.as_nanos() - of_day);
                 (midnight, Duration::from_nanos(of_day))
+            }
+            Moment::SinceStart(since) => {
+                summary.epoch = Epoch::Start;
+                let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+                let of_day = nanos % DAY_NANOS;
+                (Instant::from_nanos(nanos - of_day), Duration::from_nanos(of_day))
             }
             Moment::OfDay(of_day) => {
                 summary.zone_assumed = true;

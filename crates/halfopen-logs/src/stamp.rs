@@ -10,7 +10,7 @@ mod utc;
 use halfopen_core::time::Instant;
 use jiff::civil;
 
-pub use inline::{Found, Moment, find};
+pub use inline::{Found, Moment, find, since_start};
 pub use utc::utc;
 
 /// A time that stood in a text.

@@ -60,7 +60,8 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     let Inputs { reading, captures, logs, mut notes } = Inputs::open(order, interrupt.clone())?;
     let names: Vec<String> = captures.iter().map(input::Capture::name).collect();
     let points = Points::new(Limits::default(), RandomState::new().build_hasher().finish());
-    let mut points = if captures.len() > 1 { points.compared() } else { points };
+    let sources = captures.len() + logs.len();
+    let mut points = if sources > 1 { points.compared() } else { points };
     let mut summaries: Vec<Summary> = names.iter().map(|_| Summary::default()).collect();
     let captures = input::in_order_of_time(captures);
     let again = Again::new(&captures);

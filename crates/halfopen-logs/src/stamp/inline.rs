@@ -3,7 +3,7 @@
 use halfopen_core::time::Duration;
 use jiff::civil::{Date, Time};
 
-use super::{MONTHS, NANOS, Stamp, clock, fraction, leading, stamp, zone};
+use super::{MONTHS, NANOS, Stamp, clock, digits, fraction, leading, stamp, zone};
 
 /// When a line says that it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub enum Moment {
     Dated(Stamp),
     /// The time since midnight, without a date.
     OfDay(Duration),
+    /// The time since the program's start.
+    SinceStart(Duration),
 }
 
 /// A time stamp in a line.
@@ -27,14 +29,22 @@ pub struct Found {
 
 /// So far into a line a logger's layout may put the time stamp.
 const START_MAX: usize = 160;
+/// A number of as many digits counts seconds, or less, since the epoch.
+const EPOCH_DIGITS: usize = 10;
 /// So many words of a line are looked at.
 const WORDS_MAX: usize = 16;
 
 /// Returns the first time stamp of a line: ISO 8601 with a point, a comma or no fraction, with a
 /// zone or without; that of the common log format; those of log4j, Tomcat and `java.util.logging`;
-/// seconds, milliseconds and so on since the epoch where the line begins; a time of day alone.
+/// seconds, milliseconds and so on since the epoch where the line begins; a time of day alone. If
+/// it has none of these, the time since the program's start where the line begins: milliseconds
+/// (`%r` of log4j and logback), or seconds with a fraction.
 #[must_use]
 pub fn find(line: &str) -> Option<Found> {
+    in_words(line).or_else(|| since_start(line))
+}
+
+fn in_words(line: &str) -> Option<Found> {
     let mut start = 0;
     for _ in 0..WORDS_MAX {
         let word = line.get(start..)?;
@@ -61,6 +71,26 @@ fn moment(text: &str, at_the_start: bool) -> Option<(Moment, &str)> {
         [b'0'..=b'9' | b'A'..=b'Z', ..] if at_the_start => leading(text).map(dated),
         _ => None,
     }
+}
+
+/// Returns the time since the program's start that a line begins with: `467 [main] DEBUG x`,
+/// `[  123.456789] x`, `0.467 x`.
+#[must_use]
+pub fn since_start(line: &str) -> Option<Found> {
+    let inner = line.trim_start_matches([' ', '\t', '[']);
+    let (whole, rest) = digits(inner);
+    if whole.is_empty() || whole.len() >= EPOCH_DIGITS {
+        return None;
+    }
+    let count: u64 = whole.parse().ok()?;
+    let (since, rest) = match fraction(rest) {
+        (0, after) if after == rest => (Duration::from_millis(count), rest),
+        (nanos, after) => (Duration::new(count, u32::try_from(nanos).ok()?), after),
+    };
+    let rest = rest.strip_prefix(']').unwrap_or(rest);
+    let ends = rest.starts_with([' ', '\t', '[']);
+    let (moment, end) = (Moment::SinceStart(since), line.len() - rest.len());
+    ends.then_some(Found { moment, start: 0, end })
 }
 
 /// `07:45:31.808`, `07:45:31,808`.
@@ -136,6 +166,24 @@ mod tests {
     fn a_time_of_day_has_no_date() {
         let found = find("07:45:31.808 [main] DEBUG x").unwrap();
         assert_eq!(found.moment, Moment::OfDay(Duration::from_millis(27_931_808)));
+    }
+
+    #[test]
+    fn a_number_at_the_start_is_the_time_since_the_programs_start() {
+        for (line, millis) in [
+            ("467 [main] DEBUG org.apache.http.wire - x", 467),
+            ("[  123.456000] x", 123_456),
+            ("[0.467][debug][http] x", 467),
+            ("12.5 x", 12_500),
+        ] {
+            let found = find(line).unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(found.moment, Moment::SinceStart(Duration::from_millis(millis)), "{line}");
+        }
+        let both = find("467 [main] 07:45:31.808 x").unwrap();
+        assert_eq!(both.moment, Moment::OfDay(Duration::from_millis(27_931_808)));
+        for line in ["467", "467ms x", "4.6.7 x", "1.2.3.4 - x", "HTTP/1.1 200", "12345678901 x"] {
+            assert_eq!(find(line), None, "{line}");
+        }
     }
 
     #[test]

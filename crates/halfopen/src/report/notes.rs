@@ -2,6 +2,7 @@
 
 use halfopen_capture::{Summary, pcap::Error};
 use halfopen_diagnosis::Log;
+use halfopen_logs::reader::Epoch;
 
 /// Says what was wrong with a capture.
 pub(super) fn notes(summary: &Summary) -> Vec<String> {
@@ -49,6 +50,17 @@ pub(super) fn of_log(log: &Log) -> Vec<String> {
     }
     if summary.zone_assumed {
         notes.push("its times name no zone and were taken for UTC".to_owned());
+    }
+    match summary.epoch {
+        Epoch::Unix => {}
+        Epoch::Midnight => notes.push(
+            "its times have no date: pauses are known, the day only by other sources".to_owned(),
+        ),
+        Epoch::Start => notes.push(
+            "its times count from its program's start: pauses are known, and when that was only by \
+             other sources"
+                .to_owned(),
+        ),
     }
     if log.unkept > 0 {
         notes.push(format!("{} records are too many to keep and are not judged", log.unkept));
