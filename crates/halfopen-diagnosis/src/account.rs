@@ -12,6 +12,7 @@ use halfopen_logs::record::How;
 use crate::judgement::Server;
 use crate::suspect::Seen;
 use crate::view::exchanges::Exchange;
+use crate::view::flows::Leg;
 use crate::view::sockets::{Look, Story};
 use crate::view::{PAUSE_MIN, View};
 use presence::Presence;
@@ -96,8 +97,15 @@ impl<'a> Account<'a> {
             .collect()
     }
 
-    /// Returns the account of a server of which no client tells.
-    pub(crate) fn empty(server: Server) -> Self {
+    /// Returns the account of a server of which the far end alone tells.
+    pub(crate) fn of_far_end(server: Server, view: &View) -> Self {
+        let mut account = Self::empty(server);
+        account.take_balanced(view);
+        account.survivals.sort_by_key(|survival| survival.pause);
+        account
+    }
+
+    fn empty(server: Server) -> Self {
         Self {
             server,
             exchanges: Vec::new(),
@@ -120,25 +128,32 @@ impl<'a> Account<'a> {
         let mut account =
             Self { exchanges: exchanges.clone(), sockets, presence, ..Self::empty(server) };
         for exchange in exchanges {
-            account.take(exchange, &view.tables);
+            account.take(exchange, view);
         }
         if account.exchanges.is_empty() {
             account.take_sockets();
+        }
+        if only {
+            account.take_balanced(view);
         }
         account.deaths.sort_by_key(|death| death.pause);
         account.survivals.sort_by_key(|survival| survival.pause);
         account
     }
 
-    fn take(&mut self, exchange: &'a Exchange, tables: &[Instant]) {
+    fn take(&mut self, exchange: &'a Exchange, view: &View) {
         let paused = exchange.pause.zip(exchange.before).filter(|(pause, _)| *pause >= PAUSE_MIN);
         let socket = match paused {
-            Some((_, (_, quiet))) => self.socket(exchange, quiet, tables),
+            Some((_, (_, quiet))) => self.socket(exchange, quiet, &view.tables),
             None => Socket::Unseen,
         };
         match (exchange.how(), paused) {
             (Some(how), Some((pause, before))) if ends_connection(how) => {
-                let death = Death::new(exchange, how, pause, before, &socket);
+                let mut death = Death::new(exchange, how, pause, before, &socket);
+                if let Some(leg) = self.reset_of(exchange, how, view) {
+                    death.how = How::Reset;
+                    death.seen.push(leg.seen());
+                }
                 self.deaths.push(death);
             }
             (Some(_), _) => self.others.push(exchange),
@@ -162,6 +177,17 @@ impl<'a> Account<'a> {
         }
     }
 
+    /// Returns what a flow log says of a reset, if the client does not say whether a reset or a
+    /// close ended its request.
+    fn reset_of<'b>(&self, exchange: &Exchange, how: How, view: &'b View) -> Option<&'b Leg> {
+        let Server::Address(server) = self.server else { return None };
+        if !matches!(how, How::Closed | How::ResetOrClosed) {
+            return None;
+        }
+        let mut resets = view.legs.iter().filter(|leg| leg.is_reset_by(server));
+        resets.find(|leg| leg.is_with(exchange.client) && leg.covers(exchange.ended))
+    }
+
     /// Returns what the socket of an exchange did since `quiet`.
     fn socket(&self, exchange: &Exchange, quiet: Instant, tables: &[Instant]) -> Socket<'a> {
         let after = tables.partition_point(|table| *table < exchange.began);
@@ -181,6 +207,24 @@ impl<'a> Account<'a> {
             (Some((story, look)), None) => Socket::Open(story, look),
             (Some(_), Some(_)) => Socket::Unseen,
             (None, _) => Socket::Ended,
+        }
+    }
+
+    /// Takes the pauses between requests that a balancer has on one connection: it survived them.
+    fn take_balanced(&mut self, view: &View) {
+        for connection in view.balanced.by_connection() {
+            for pair in connection.windows(2) {
+                let (before, after) = (pair[0], pair[1]);
+                let Some(quiet) = before.answered else { continue };
+                let pause = after.came.saturating_since(quiet);
+                if pause >= PAUSE_MIN {
+                    let fact = "the balancer answers, for the last time before a pause";
+                    let then =
+                        format!("the same connection brings a request after {}", brief(pause));
+                    let seen = vec![before.seen(fact.to_owned()), after.seen(then)];
+                    self.survivals.push(Survival { pause, certain: true, seen });
+                }
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! reset after a pause may be a box's, a server's timer, or a restart, and only what was seen
 //! besides tells them apart.
 
+mod impatient;
 mod in_flight;
 mod refusals;
 mod target;
@@ -62,8 +63,10 @@ impl Conclusion {
 
 /// Judges a path by what logs alone tell of it.
 pub(crate) fn conclude(account: &Account<'_>, view: &View) -> Path {
-    let conclusion =
-        in_flight::judge(account).or_else(|| expiry(account)).or_else(|| refusals::judge(account));
+    let conclusion = in_flight::judge(account)
+        .or_else(|| impatient::judge(account))
+        .or_else(|| expiry(account))
+        .or_else(|| refusals::judge(account));
     let closed = if conclusion.is_none() { target::judge(view) } else { None };
     let (targets, closed) = closed.map_or((None, 0), |(told, count)| (Some(told), count));
     let conclusion = conclusion
@@ -331,7 +334,11 @@ fn unseen(account: &Account<'_>, view: &View) -> Option<Conclusion> {
         "the far end's log shows no failure, and requests that never came are not in it: \
                    the client's log or a capture would show them"
             .to_owned();
-    Some(Conclusion::open(because, vec![first.seen("a request that came".to_owned())]))
+    let longest = account.survivals.last();
+    let mut seen = vec![first.seen("a request that came".to_owned())];
+    seen.extend(longest.into_iter().flat_map(|it| it.seen.iter().cloned()));
+    let survived = longest.map(|it| it.pause);
+    Some(Conclusion { survived, ..Conclusion::open(because, seen) })
 }
 
 /// Returns what shows deaths, and the longest pause survived; whole stories, as many as there is

@@ -12,7 +12,8 @@ use crate::account::{Account, brief};
 use crate::conclude;
 use crate::judgement::{Path, Server};
 use crate::suspect::{self, Case};
-use crate::view::View;
+use crate::view::flows::Leg;
+use crate::view::{NotEstablished, View};
 
 /// Lines that are added to a capture's evidence.
 const LINES_MAX: usize = 8;
@@ -35,9 +36,11 @@ pub(crate) fn join(paths: &mut Vec<Path>, view: &View) {
             );
             let told = conclude::conclude(account, view);
             merge(path, told, account);
+            reject(path, view);
             path.suspects = suspect::judge(&Case { path, view, account: Some(account) });
         } else {
             let mut told = conclude::conclude(account, view);
+            reject(&mut told, view);
             told.suspects = suspect::judge(&Case { path: &told, view, account: Some(account) });
             if is_worth_telling(&told, paths) {
                 paths.push(told);
@@ -47,8 +50,49 @@ pub(crate) fn join(paths: &mut Vec<Path>, view: &View) {
     if accounts.is_empty() && paths.is_empty() {
         paths.extend(far_end(view));
     }
+    for path in &mut *paths {
+        refuse(path, view);
+    }
     for path in paths.iter_mut().filter(|path| path.suspects.is_empty()) {
+        reject(path, view);
         path.suspects = suspect::judge(&Case { path, view, account: None });
+    }
+}
+
+/// Says of a path on which requests fail what the balancer says of connections to it that were not
+/// established.
+fn refuse(path: &mut Path, view: &View) {
+    let port = match path.server {
+        Server::Address(server) => Some(server.port()),
+        Server::Name(_) | Server::Unknown => None,
+    };
+    let here = |it: &&NotEstablished| port.is_none_or(|port| port == it.listener_port);
+    let all: Vec<&NotEstablished> = view.not_established.iter().filter(here).collect();
+    let Some(first) = all.first().filter(|_| path.cause != Cause::None) else { return };
+    let others = if all.iter().all(|it| it.why == first.why) { "" } else { ", and for others" };
+    path.notes.push(format!(
+        "the balancer did not establish {} connections: {}{others}, as its connection log says, \
+         first in line {}",
+        all.len(),
+        first.why,
+        first.line
+    ));
+}
+
+/// Says of connections to which nothing answers that the network rejected them, if a flow log does.
+fn reject(path: &mut Path, view: &View) {
+    let Server::Address(server) = path.server else { return };
+    let tried = |leg: &&Leg| path.evidence.iter().any(|seen| leg.covers(seen.at));
+    let mut legs = view.legs.iter().filter(|leg| leg.rejected && leg.is_of(server));
+    if path.cause == Cause::Unreachable
+        && path.culprit == Culprit::Unknown
+        && let Some(leg) = legs.find(tried)
+    {
+        path.culprit = Culprit::Hop;
+        path.because.push_str(
+            "; the flow log says that a security group or a network ACL rejected its packets",
+        );
+        path.evidence.push(leg.seen());
     }
 }
 
@@ -66,7 +110,7 @@ fn far_end(view: &View) -> Option<Path> {
         url.contains("://").then(|| crate::view::exchanges::named(url))
     });
     let server = named.into_iter().next().unwrap_or(Server::Unknown);
-    Some(conclude::conclude(&Account::empty(server), view))
+    Some(conclude::conclude(&Account::of_far_end(server, view), view))
 }
 
 /// Joins what a capture shows of a path with what logs tell of it.

@@ -11,12 +11,15 @@ mod port_exhaustion;
 mod restart;
 mod server_timer;
 
+use std::net::SocketAddr;
+
 use halfopen_core::cause::{Cause, Harm};
 use halfopen_core::time::Instant;
 
 use crate::account::{Account, brief};
 use crate::judgement::{Path, Server};
 use crate::view::View;
+use crate::view::flows::Leg;
 
 /// Who, or what, could make connections fail as they did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -222,13 +225,26 @@ impl Case<'_> {
         })
     }
 
-    fn capture(
-        &self,
-        name: &str,
-        filter: impl Fn(std::net::SocketAddr) -> String,
-    ) -> Option<String> {
+    fn capture(&self, name: &str, filter: impl Fn(SocketAddr) -> String) -> Option<String> {
         let Server::Address(address) = self.path.server else { return None };
         Some(format!("tcpdump -i any -s 128 -w {name}.pcap '{}'", filter(address)))
+    }
+
+    /// Returns what flow logs say of resets at the times of what failed.
+    fn resets(&self) -> Vec<Seen> {
+        self.legs(Leg::is_reset_by)
+    }
+
+    /// Returns what flow logs say of packets that were rejected at the times of what failed.
+    fn rejected(&self) -> Vec<Seen> {
+        self.legs(|leg, _| leg.rejected)
+    }
+
+    fn legs(&self, wanted: impl Fn(&Leg, SocketAddr) -> bool) -> Vec<Seen> {
+        let Server::Address(server) = self.path.server else { return Vec::new() };
+        let failed = |leg: &Leg| self.path.evidence.iter().any(|seen| leg.covers(seen.at));
+        let legs = self.view.legs.iter().filter(|leg| leg.is_of(server) && wanted(leg, server));
+        legs.filter(|leg| failed(leg)).take(EVIDENCE_MAX).map(Leg::seen).collect()
     }
 
     /// Returns where a metric is above zero.

@@ -1,17 +1,20 @@
 //! All that logs say, in a form that can be asked: requests as their client tells them, requests as
-//! the far end tells them, sockets over time, and metrics.
+//! the far end tells them, sockets over time, what a network
+//! rejected, and metrics.
 
 pub(crate) mod arrivals;
 pub(crate) mod exchanges;
+pub(crate) mod flows;
 pub(crate) mod sockets;
 
 use halfopen_core::time::{Duration, Instant};
 
-use halfopen_logs::record::What;
+use halfopen_logs::record::{Accepted, What};
 
 use crate::log::Log;
 use arrivals::Arrivals;
 use exchanges::Exchange;
+use flows::Leg;
 use sockets::Story;
 
 /// A shorter time without use is no pause: programs and people take that long.
@@ -31,6 +34,18 @@ pub(crate) struct View {
     /// When tables of sockets were taken, in order.
     pub(crate) tables: Vec<Instant>,
     pub(crate) points: Vec<MetricPoint>,
+    /// What flow logs say of resets, and of what was rejected.
+    pub(crate) legs: Vec<Leg>,
+    /// What a balancer says of connections that failed as they were opened.
+    pub(crate) not_established: Vec<NotEstablished>,
+}
+
+/// A connection to a balancer that was not established, usually for its client's certificate.
+#[derive(Clone, Debug)]
+pub(crate) struct NotEstablished {
+    pub(crate) line: u64,
+    pub(crate) listener_port: u16,
+    pub(crate) why: Box<str>,
 }
 
 /// A data point of a metric, and where it stands.
@@ -52,6 +67,8 @@ impl View {
             sockets: sockets::tell(logs),
             tables: sockets::tables(logs),
             points: points(logs),
+            legs: flows::tell(logs),
+            not_established: not_established(logs),
         }
     }
 
@@ -71,4 +88,16 @@ fn points(logs: &[Log]) -> Vec<MetricPoint> {
         }));
     }
     points
+}
+
+fn not_established(logs: &[Log]) -> Vec<NotEstablished> {
+    let records = logs.iter().flat_map(|log| &log.records);
+    let failed = records.filter_map(|record| {
+        let What::Accepted(Accepted { listener_port, failed, .. }) = &record.what else {
+            return None;
+        };
+        let why = failed.clone()?;
+        Some(NotEstablished { line: record.line, listener_port: *listener_port, why })
+    });
+    failed.collect()
 }

@@ -190,6 +190,8 @@ pub struct Accepted {
     pub client: SocketAddr,
     /// The port that it was opened to.
     pub listener_port: u16,
+    /// Why it was not established after all, in AWS's word: `ClientCertExpired`.
+    pub failed: Option<Box<str>>,
     /// Names the connection in the access log and the connection log.
     pub connection_trace: Option<Box<str>>,
 }

@@ -1,12 +1,24 @@
 //! A firewall that drops what it has forgotten.
 
-use halfopen_core::cause::{Culprit, Mechanism};
+use halfopen_core::cause::{Cause, Culprit, Mechanism};
 
 use super::{Case, Opinion, Suspect};
 
 pub(super) fn judge(case: &Case<'_>) -> Opinion {
     let it = case.about(Suspect::Firewall);
     let path = case.path;
+    let rejected = case.rejected();
+    if !rejected.is_empty() {
+        let why = "the flow log says that a security group or a network ACL rejected packets of \
+                   connections to this server at that time";
+        let dropped = path.mechanism == Some(Mechanism::SilentDrop);
+        let it = it.shown_by(rejected);
+        return if dropped || path.cause == Cause::Unreachable {
+            it.confirmed(why.to_owned())
+        } else {
+            it.possible(why.to_owned())
+        };
+    }
     match (path.mechanism, path.culprit) {
         (Some(Mechanism::ResetOnReuse | Mechanism::ResetAtExpiry), _) => {
             it.ruled_out("what was sent was answered by a reset, not dropped".to_owned())

@@ -18,7 +18,8 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
                     .to_owned(),
             )
             .because(case.lost())
-            .shown_by(counted),
+            .shown_by(counted)
+            .shown_by(case.resets()),
         _ if path.cause == Cause::IdleExpiryInFlight && path.culprit == Culprit::Hop => it
             .possible("a box between forgot connections while requests waited".to_owned())
             .because(case.lost())
@@ -27,7 +28,8 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
             it.ruled_out("it was the far end itself that ended the connections".to_owned())
         }
         _ if case.has_pauses() || forgotten => {
-            it.possible("connections died of pauses".to_owned()).shown_by(counted).settled_by(
+            let it = it.possible("connections died of pauses".to_owned());
+            it.shown_by(counted).shown_by(case.resets()).settled_by(
                 "a capture at the server's side would show that requests do not come, and the \
                  gateway's IdleTimeoutCount whether it drops connections at those times",
                 case.far_capture(),

@@ -1,5 +1,6 @@
 //! Requests as the far end's logs tell them: which came, when, and what was answered.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use halfopen_core::time::{Duration, Instant};
@@ -24,6 +25,8 @@ pub(crate) struct Arrival {
     pub(crate) target_closed: bool,
     /// How long the far end took for it.
     pub(crate) took: Option<Duration>,
+    /// What the balancer calls its connection.
+    pub(crate) connection: Option<Box<str>>,
 }
 
 /// All requests of the logs of one kind.
@@ -86,8 +89,22 @@ impl Arrivals {
                 status: None,
                 target_closed: false,
                 took,
+                connection: None,
             })
         })
+    }
+
+    /// Returns the requests of each connection that a balancer has named, in the order of their
+    /// coming. A name that several clients bear is none.
+    pub(crate) fn by_connection(&self) -> Vec<Vec<&Arrival>> {
+        let mut by_name: BTreeMap<&str, Vec<&Arrival>> = BTreeMap::new();
+        for arrival in &self.list {
+            if let Some(name) = &arrival.connection {
+                by_name.entry(name).or_default().push(arrival);
+            }
+        }
+        let one = |all: &Vec<&Arrival>| all.iter().all(|it| it.client == all[0].client);
+        by_name.into_values().filter(one).collect()
     }
 
     fn collect(logs: &[Log], read: impl Fn(&What, Instant) -> Option<Arrival>) -> Self {
@@ -128,5 +145,6 @@ fn of_balancer(balanced: &Balanced, at: Instant) -> Arrival {
             && balanced.target_status.is_none()
             && balanced.target_processing.is_none(),
         took,
+        connection: balanced.connection_trace.clone(),
     }
 }

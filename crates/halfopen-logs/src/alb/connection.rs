@@ -14,7 +14,9 @@ pub(super) fn entry(line: &[u8]) -> Option<(Instant, What)> {
     let at = stamp::utc(fields.next()?)?;
     let client = SocketAddr::new(ip_address(fields.next()?)?, number(fields.next()?)?);
     let listener_port = number(fields.next()?)?;
-    // Protocol, cipher and time of the TLS handshake; the client's certificate in four fields.
-    let connection_trace = fields.nth(7).and_then(present).map(text);
-    Some((at, What::Accepted(Accepted { client, listener_port, connection_trace })))
+    // Protocol, cipher and time of the TLS handshake; the client's certificate in three fields.
+    let status = fields.nth(6).and_then(present);
+    let failed = status.and_then(|status| status.strip_prefix(b"Failed:")).map(text);
+    let connection_trace = fields.next().and_then(present).map(text);
+    Some((at, What::Accepted(Accepted { client, listener_port, failed, connection_trace })))
 }

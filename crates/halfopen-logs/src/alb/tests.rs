@@ -136,8 +136,8 @@ fn connections_are_read_as_a_balancer_wrote_them() {
             listener_port,
             connection_trace: connection_trace.clone(),
         };
-        let accepted =
-            Accepted { client, listener_port, connection_trace: Some(connection_trace.into()) };
+        let connection_trace = Some(connection_trace.into());
+        let accepted = Accepted { client, listener_port, failed: None, connection_trace };
         let at = Instant::EPOCH + Duration::from_micros(u64::try_from(time.as_micros()).unwrap());
         let expected = Record { at, line: 1, what: What::Accepted(accepted) };
         let (found, _) = records(&CONNECTION, entry.to_string().as_bytes());
@@ -189,6 +189,17 @@ fn access_entry(rng: &mut Rng) -> AccessEntry {
         created: moment(rng),
         connection_trace: format!("TID_{:016x}", rng.bits()),
     }
+}
+
+#[test]
+fn a_connection_that_was_not_established_says_why() {
+    let line = "2026-11-22T07:45:31.827000Z 192.0.2.7 2817 443 - - - \"CN=pay,O=shop\" \
+                NotBefore=2023-09-21T22:43:21Z;NotAfter=2024-06-17T22:43:21Z FEF257372D5C14D4 \
+                Failed:ClientCertExpired TID_1";
+    let (found, _) = records(&CONNECTION, line.as_bytes());
+    let What::Accepted(accepted) = &found[0].what else { panic!("{found:?}") };
+    assert_eq!(accepted.failed.as_deref(), Some("ClientCertExpired"));
+    assert_eq!(accepted.connection_trace.as_deref(), Some("TID_1"));
 }
 
 #[test]
