@@ -42,6 +42,7 @@ const SHIPPED: &[(&str, &str)] = shipped!["scenarios":
     "retry-masks",
     "slow-response",
     "table-flushed",
+    "two-boxes",
 ];
 
 /// A phenomenon to reproduce.

@@ -2,6 +2,7 @@
 
 use core::cmp::Reverse;
 use core::fmt;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use halfopen_capture::{Ahead, Closings, Counts, Diagnosis, PathReport, Points};
@@ -68,6 +69,8 @@ pub struct Path {
     pub masked: u64,
     /// Of these, how many the server may have processed twice.
     pub maybe_twice: u64,
+    /// The ways in which a box forgot its connections, as a capture shows them.
+    pub ways: BTreeSet<Mechanism>,
     /// What became of them between each two captures that show them.
     pub between: Vec<Between>,
     /// The reason in one sentence.
@@ -121,13 +124,17 @@ pub struct Offset(pub i64);
 pub fn judge(points: &Points, count: usize, logs: &[Log]) -> Judgement {
     let Diagnosis { paths, flows, flows_omitted, counts, .. } = points.diagnose();
     let mut paths: Vec<Path> = paths.into_iter().map(Path::from).collect();
+    let flows: Vec<Flow> = flows.into_iter().map(Flow::from).collect();
+    for path in &mut paths {
+        path.ways = ways(&path.server, &flows);
+    }
     between::tell(&mut paths, &points.crossings());
     let view = View::new(logs);
     join::join(&mut paths, &view);
     paths.sort_by(|one, other| one.rank().cmp(&other.rank()));
     let mut judgement = Judgement {
         paths,
-        flows: flows.into_iter().map(Flow::from).collect(),
+        flows,
         flows_omitted,
         counts,
         capture_offsets: points.clocks(count),
@@ -135,6 +142,13 @@ pub fn judge(points: &Points, count: usize, logs: &[Log]) -> Judgement {
     };
     judgement.align(points, &clocks::of_logs(&view, logs.len()));
     judgement
+}
+
+/// Returns in which ways connections to a server were forgotten.
+fn ways(server: &Server, flows: &[Flow]) -> BTreeSet<Mechanism> {
+    let of_server = |flow: &&Flow| *server == Server::Address(flow.key.responder);
+    let ways = flows.iter().filter(of_server).filter(|flow| flow.finding != Finding::LateClose);
+    ways.filter_map(|flow| flow.finding.mechanism()).collect()
 }
 
 impl Judgement {
@@ -213,6 +227,7 @@ impl Path {
             failures: 0,
             masked: 0,
             maybe_twice: 0,
+            ways: BTreeSet::new(),
             between: Vec::new(),
             because: String::new(),
             evidence: Vec::new(),
@@ -246,6 +261,7 @@ impl From<PathReport> for Path {
             failures: report.failures,
             masked: report.masked,
             maybe_twice: report.maybe_twice,
+            ways: BTreeSet::new(),
             between: Vec::new(),
             because: report.because,
             evidence: report.evidence.into_iter().map(Seen::from).collect(),

@@ -13,7 +13,7 @@ mod server_timer;
 
 use std::net::SocketAddr;
 
-use halfopen_core::cause::{Cause, Harm};
+use halfopen_core::cause::{Cause, Harm, Mechanism};
 use halfopen_core::time::Instant;
 
 use crate::account::{Account, brief};
@@ -186,6 +186,11 @@ impl Case<'_> {
             evidence,
             settles: None,
         }
+    }
+
+    /// Tells whether connections were forgotten in this way, be it by one box of several.
+    fn shows(&self, way: Mechanism) -> bool {
+        self.path.mechanism == Some(way) || self.path.ways.contains(&way)
     }
 
     /// Tells whether connections were forgotten by a timer.

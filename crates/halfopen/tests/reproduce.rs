@@ -60,6 +60,31 @@ fn the_blind_verdict_on_every_scenario_is_the_truth() {
 }
 
 #[test]
+fn two_boxes_on_one_path_are_told_apart() {
+    let trial: Value = serde_json::from_slice(&reproduce(&["--json", "two-boxes"]).stdout).unwrap();
+    let path = &trial["report"]["paths"][0];
+    let limits = path["limits"].as_array().unwrap();
+    let shown: Vec<_> =
+        limits.iter().map(|it| (it["shows"].as_str(), it["met_s"].as_f64())).collect();
+    let [(Some("reset-on-reuse"), Some(reset)), (Some("silent-drop"), Some(silent))] = shown[..]
+    else {
+        panic!("{shown:?}")
+    };
+    // The requests before them took 45 ms.
+    assert!((299.0..300.0).contains(&reset) && (429.0..430.0).contains(&silent), "{shown:?}");
+    let fits = |limit: &Value, product: &str| {
+        limit["fits"].as_array().unwrap().iter().any(|fit| fit["name"] == product)
+    };
+    assert!(fits(&limits[0], "azure-nat-gateway") && fits(&limits[1], "aws-network-firewall"));
+    let suspects = path["suspects"].as_array().unwrap();
+    let stands = |who| {
+        suspects.iter().find(|it| it["suspect"] == who).unwrap()["standing"].as_str().unwrap()
+    };
+    assert_eq!((stands("gateway-idle"), stands("firewall")), ("confirmed", "possible"));
+    assert!(path["because"].as_str().unwrap().contains("1 more ended otherwise (silent-drop)"));
+}
+
+#[test]
 fn loss_hides_no_request_from_the_diagnosis() {
     for seed in 1..=20 {
         let output = reproduce(&["--json", "packet-loss", "--seed", &seed.to_string()]);

@@ -118,8 +118,27 @@ fn blame(
             report.culprit = if report.culprit == Culprit::Hop { Culprit::Hop } else { known };
             reason::exhaustion(exhaustion, report.culprit, of_cause.len())
         }
-        _ => reason::because(report, telling[0], of_cause.len()),
+        _ => in_every_way(report, &telling),
     };
+}
+
+/// Says why connections failed, and how many of them showed it otherwise than most did.
+fn in_every_way(report: &PathReport, telling: &[&Verdict]) -> String {
+    if report.cause != Cause::IdleExpiry || report.mechanism.is_none() {
+        return reason::because(report, telling[0], telling.len());
+    }
+    let (same, others): (Vec<&Verdict>, Vec<&Verdict>) =
+        telling.iter().copied().partition(|verdict| verdict.mechanism == report.mechanism);
+    // Those that did the most harm need not have been idle for the shortest time.
+    let shortest = same.iter().min_by_key(|verdict| (verdict.idle.is_none(), verdict.idle));
+    let because = reason::because(report, shortest.unwrap_or(&telling[0]), same.len());
+    match most(others.iter().filter_map(|verdict| verdict.mechanism)) {
+        Some(other) => {
+            let count = others.iter().filter(|it| it.mechanism == Some(other)).count();
+            format!("{because}; {count} more ended otherwise ({other}), as at another box")
+        }
+        None => because,
+    }
 }
 
 /// Returns the verdicts whose pauses bound the limit from above.

@@ -72,8 +72,7 @@ pub(super) fn exhaustion(exhaustion: Exhaustion, culprit: Culprit, count: usize)
 }
 
 fn expiry(report: &PathReport, telling: &Verdict, flows: &str) -> String {
-    // Those that did the most harm need not have been idle for the shortest time.
-    let idle = report.died.or(telling.idle).map(brief).unwrap_or_default();
+    let idle = telling.idle.map(brief).unwrap_or_default();
     let survived = survived(report);
     #[expect(clippy::wildcard_enum_match_arm, reason = "no other finding speaks for an expiry")]
     match telling.finding {

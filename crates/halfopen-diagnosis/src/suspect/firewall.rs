@@ -7,23 +7,23 @@ use super::{Case, Opinion, Suspect};
 pub(super) fn judge(case: &Case<'_>) -> Opinion {
     let it = case.about(Suspect::Firewall);
     let path = case.path;
+    let drops = case.shows(Mechanism::SilentDrop);
     let rejected = case.rejected();
     if !rejected.is_empty() {
         let why = "the flow log says that a security group or a network ACL rejected packets of \
                    connections to this server at that time";
-        let dropped = path.mechanism == Some(Mechanism::SilentDrop);
         let it = it.shown_by(rejected);
-        return if dropped || path.cause == Cause::Unreachable {
+        return if drops || path.cause == Cause::Unreachable {
             it.confirmed(why.to_owned())
         } else {
             it.possible(why.to_owned())
         };
     }
     match (path.mechanism, path.culprit) {
-        (Some(Mechanism::ResetOnReuse | Mechanism::ResetAtExpiry), _) => {
+        (Some(Mechanism::ResetOnReuse | Mechanism::ResetAtExpiry), _) if !drops => {
             it.ruled_out("what was sent was answered by a reset, not dropped".to_owned())
         }
-        (Some(Mechanism::SilentDrop), Culprit::Hop) => it
+        (Some(_), Culprit::Hop) if drops => it
             .possible("a box between forgot connections and drops what follows".to_owned())
             .because(case.lost())
             .settled_by(

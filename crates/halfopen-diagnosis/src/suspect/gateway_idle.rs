@@ -11,7 +11,7 @@ pub(super) fn judge(case: &Case<'_>) -> Opinion {
     // AWS, "NAT gateway metrics": connections that went from active to idle.
     let counted = case.points("IdleTimeoutCount", "the gateway counts connections that timed out");
     match (path.mechanism, path.culprit) {
-        (Some(Mechanism::ResetOnReuse), Culprit::Hop) if forgotten => it
+        (Some(_), Culprit::Hop) if forgotten && case.shows(Mechanism::ResetOnReuse) => it
             .confirmed(
                 "a box between forgot connections by a timer and answered what followed with a \
                  reset, as a NAT gateway does"
