@@ -205,19 +205,25 @@ pub(super) fn next(path: &Path) -> Option<String> {
         Cause::Unreachable => {
             "see whether the server is up, and whether a firewall lets this port through".to_owned()
         }
-        Cause::Inconclusive if path.culprit == Culprit::Client => {
-            "look into the server's log for what it did meanwhile, or let the client wait longer"
-                .to_owned()
-        }
-        Cause::Inconclusive if path.harm == Harm::None => {
-            "capture at the client, or read its log: requests that never came show there alone"
-                .to_owned()
-        }
-        Cause::Inconclusive => "capture again from before the connection is opened until well \
-                                after the failure, and at the server at the same time"
-            .to_owned(),
+        Cause::Inconclusive => inconclusive(path).to_owned(),
     };
     Some(text)
+}
+
+/// Says where else to look when nothing could be concluded.
+const fn inconclusive(path: &Path) -> &'static str {
+    match (path.culprit, path.harm) {
+        (Culprit::Client, _) => {
+            "look into the server's log for what it did meanwhile, or let the client wait longer"
+        }
+        (_, Harm::None) => {
+            "capture at the client, or read its log: requests that never came show there alone"
+        }
+        _ => {
+            "capture again from before the connection is opened until well after the failure, and \
+             at the server at the same time"
+        }
+    }
 }
 
 /// Returns who did it, as the report names them; `None` if it cannot be told.
