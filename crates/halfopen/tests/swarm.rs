@@ -109,12 +109,20 @@ fn client(text: &mut String, rng: &mut Rng, starts: &[String], limit: u64) {
 }
 
 fn path(text: &mut String, rng: &mut Rng, limit: u64) {
-    let gateway = |name: &&str| Profile::shipped(name).is_some_and(|it| it.balancer().is_none());
+    let timer = format!("{limit}s");
+    // A product that takes no timer as short as that is left out.
+    let gateway = |name: &&str| {
+        let takes = |profile: &Profile| {
+            let fact = profile.fact("timers.tcp-established");
+            fact.and_then(|it| it.range.as_ref()).is_none_or(|range| range.admits(&timer))
+        };
+        Profile::shipped(name).is_some_and(|it| it.balancer().is_none() && takes(&it))
+    };
     let profiles: Vec<&str> = Profile::names().filter(gateway).collect();
     let profile = *rng.pick(&profiles);
     link(text, rng);
     let _ = writeln!(text, "[[path]]\ngateway.profile = \"{profile}\"\ngateway.name = \"box\"");
-    let _ = writeln!(text, "gateway.timers.tcp-established = \"{limit}s\"\n");
+    let _ = writeln!(text, "gateway.timers.tcp-established = \"{timer}\"\n");
     link(text, rng);
 }
 
