@@ -15,8 +15,9 @@ use halfopen_logs::Lines;
 fn request(time: &str, port: u16, connection: &str) -> String {
     format!(
         "http 2026-11-22T{time}Z app/pay/50dc 192.0.2.7:{port} 10.78.4.2:8080 0.000 0.012 0.000 \
-         200 200 2185 109 \"POST http://10.78.3.2:80/pay HTTP/1.1\" \"-\" - - arn:aws:tg \"Root=1\" \
-         \"-\" \"-\" 0 2026-11-22T{time}Z \"forward\" \"-\" \"-\" \"10.78.4.2:8080\" \"200\" \"-\" \
+         200 200 2185 109 \"POST http://10.78.3.2:80/pay HTTP/1.1\" \"-\" - - arn:aws:tg \
+         \"Root=1\" \"-\" \"-\" 0 2026-11-22T{time}Z \"forward\" \"-\" \"-\" \
+         \"10.78.4.2:8080\" \"200\" \"-\" \
          \"-\" {connection}\n"
     )
 }
