@@ -91,6 +91,32 @@ pub trait Transport: Read + Write + Send + Unpin + 'static {
     fn set_user_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
 }
 
+impl Transport for Box<dyn Transport> {
+    fn local_addr(&self) -> Option<SocketAddr> {
+        (**self).local_addr()
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        (**self).peer_addr()
+    }
+
+    fn wire_idle(&self) -> Option<WireIdle> {
+        (**self).wire_idle()
+    }
+
+    fn delivery(&self) -> Option<Delivery> {
+        (**self).delivery()
+    }
+
+    fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
+        (**self).set_keepalive(keepalive)
+    }
+
+    fn set_user_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).set_user_timeout(timeout)
+    }
+}
+
 /// What became of the data that was sent on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {

@@ -132,6 +132,8 @@ pub mod policy;
 pub mod preset;
 pub mod retry;
 pub mod shelf;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod turn;
 pub mod wirelog;
 
@@ -141,7 +143,5 @@ mod http1;
 mod http2;
 mod paths;
 mod stream;
-#[cfg(feature = "tls")]
-mod tls;
 
 pub use client::Client;

@@ -1,4 +1,6 @@
 //! TLS between the client and a transport.
+//!
+//! The [`Client`](crate::Client) shakes hands by itself; [`TlsConnector`] does so for others.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -12,14 +14,47 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::connect::{Protocol, Transport};
+use crate::connect::{Connect, Delivery, Destination, Protocol, Transport};
 use crate::idle::WireIdle;
 
 /// RFC 9113 section 3.1: how TLS names HTTP/2.
 pub(crate) const HTTP2: &[u8] = b"h2";
+
+/// Connects by way of another connector, and shakes hands where the destination says TLS.
+///
+/// The certificate must stand for the destination's host, as the configuration has it checked.
+#[derive(Clone, Debug)]
+pub struct TlsConnector<C> {
+    below: C,
+    config: Arc<ClientConfig>,
+}
+
+impl<C> TlsConnector<C> {
+    /// Returns what puts TLS over the connections of `below`.
+    #[must_use]
+    pub const fn new(below: C, config: Arc<ClientConfig>) -> Self {
+        Self { below, config }
+    }
+}
+
+impl<C: Connect> Connect for TlsConnector<C> {
+    type Transport = Box<dyn Transport>;
+
+    async fn connect(&self, to: &Destination) -> io::Result<Box<dyn Transport>> {
+        let transport: Box<dyn Transport> = Box::new(self.below.connect(to).await?);
+        if !to.tls {
+            return Ok(transport);
+        }
+        let (transport, _) = secure(Arc::clone(&self.config), &to.host, transport).await?;
+        Ok(transport)
+    }
+
+    fn source(&self) -> Option<String> {
+        self.below.source()
+    }
+}
 
 /// A transport under TLS. What the kernel tells of the socket below is passed on.
 struct Secure {
@@ -34,7 +69,8 @@ pub(crate) async fn secure(
 ) -> io::Result<(Box<dyn Transport>, Protocol)> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    let stream = TlsConnector::from(config).connect(name, TokioIo::new(transport)).await?;
+    let stream =
+        tokio_rustls::TlsConnector::from(config).connect(name, TokioIo::new(transport)).await?;
     let protocol = match stream.get_ref().1.alpn_protocol() {
         #[cfg(feature = "http2")]
         Some(chosen) if chosen == HTTP2 => Protocol::Http2,
@@ -68,6 +104,10 @@ impl Transport for Secure {
 
     fn wire_idle(&self) -> Option<WireIdle> {
         self.below().wire_idle()
+    }
+
+    fn delivery(&self) -> Option<Delivery> {
+        self.below().delivery()
     }
 
     fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {

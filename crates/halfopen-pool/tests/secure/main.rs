@@ -9,7 +9,11 @@ use std::sync::Arc;
 
 use halfopen_pool::Client;
 use halfopen_pool::client::Used;
+use halfopen_pool::connect::{
+    Connect, Delivery, Destination, Socket, TcpConnector, Transport as _,
+};
 use halfopen_pool::error::{Error, Unsendable};
+use halfopen_pool::tls::TlsConnector;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -105,6 +109,38 @@ async fn without_a_configuration_nothing_secure_is_sent_in_the_clear() {
     let client = Client::builder().build().unwrap();
     let error = client.get("https://localhost/").await.unwrap_err();
     assert!(matches!(error, Error::Unsendable(Unsendable::NoTls)), "{error}");
+}
+
+/// Connects to a kernel that knows that all was acknowledged.
+#[derive(Debug)]
+struct Acknowledged;
+
+impl Connect for Acknowledged {
+    type Transport = Socket;
+
+    async fn connect(&self, to: &Destination) -> io::Result<Socket> {
+        let socket = TcpConnector.connect(to).await?;
+        Ok(socket.with_delivery(|_| Some(Delivery::Acknowledged)))
+    }
+}
+
+#[tokio::test]
+async fn what_the_kernel_tells_of_a_socket_is_told_of_the_secure_connection_over_it() {
+    let (port, trust) = serve().await;
+    let connector = TlsConnector::new(Acknowledged, Arc::new(trust));
+    let to = Destination { tls: true, host: "localhost".into(), port };
+    let secure = connector.connect(&to).await.unwrap();
+    assert_eq!(secure.delivery(), Some(Delivery::Acknowledged));
+    assert_eq!(secure.peer_addr().unwrap().port(), port);
+}
+
+#[tokio::test]
+async fn who_asks_for_no_tls_gets_none() {
+    let (port, trust) = serve().await;
+    let connector = TlsConnector::new(Acknowledged, Arc::new(trust));
+    let to = Destination { tls: false, host: "127.0.0.1".into(), port };
+    let plain = connector.connect(&to).await.unwrap();
+    assert_eq!(plain.peer_addr().unwrap().port(), port, "a handshake would have failed");
 }
 
 /// Sends two requests at once, and one after them. Returns the answers and the connections.
