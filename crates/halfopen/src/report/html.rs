@@ -4,6 +4,7 @@
 //! page forbids itself scripts and the network.
 
 mod bracket;
+mod pauses;
 mod sequence;
 mod timelines;
 
