@@ -5,8 +5,9 @@
 //! frames that a `filter` lets through; `metrics` tell others what it knows, which [`exporter`]
 //! answers with and `otlp` pushes. A `carry::Carrier` drives the hops of a path with real
 //! packets, between two `tun` interfaces; a `namespace` is a network of its own for such
-//! packets, where they meet nobody else's, and a `program` runs inside. What only unsafe code
-//! can ask stands in one private module, `sys`.
+//! packets, where they meet nobody else's, and a `program` runs inside. A `guard` switches on
+//! keepalive for processes that cannot be changed. What only unsafe code can ask stands in one
+//! private module, `sys`.
 
 #[cfg(target_os = "linux")]
 pub mod carry;
@@ -16,6 +17,8 @@ pub mod every_way;
 pub mod exporter;
 #[cfg(target_os = "linux")]
 pub mod filter;
+#[cfg(target_os = "linux")]
+pub mod guard;
 #[cfg(target_os = "linux")]
 pub mod injector;
 #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 //! Servers are labels, so there are at most so many of them: those with a finding or a pause come
 //! first, and what comes later counts as `other`.
 
-mod destinations;
+pub(crate) mod destinations;
 
 use core::sync::atomic::Ordering;
 use std::net::SocketAddr;

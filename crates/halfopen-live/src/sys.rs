@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "libc's structures and calls; each block says why it is sound")]
 
+pub(crate) mod bpf;
 pub(crate) mod inherit;
 pub(crate) mod inject;
 pub(crate) mod packet;

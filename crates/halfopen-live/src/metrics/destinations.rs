@@ -10,18 +10,18 @@ const OTHER: &str = "other";
 
 /// The servers that have a label of their own.
 #[derive(Debug, Default)]
-pub(super) struct Destinations {
+pub(crate) struct Destinations {
     known: BTreeMap<SocketAddr, String>,
 }
 
 impl Destinations {
     /// Returns the label of a server.
-    pub(super) fn label(&mut self, server: SocketAddr) -> String {
+    pub(crate) fn label(&mut self, server: SocketAddr) -> String {
         self.own_label(server).unwrap_or_else(|| OTHER.to_owned())
     }
 
     /// Returns the label of a server, if it has or gets one of its own.
-    pub(super) fn own_label(&mut self, server: SocketAddr) -> Option<String> {
+    pub(crate) fn own_label(&mut self, server: SocketAddr) -> Option<String> {
         if self.known.len() < LABELS_MAX {
             self.known.entry(server).or_insert_with(|| server.to_string());
         }
@@ -29,7 +29,7 @@ impl Destinations {
     }
 
     /// Returns every label that was given.
-    pub(super) fn all(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = String> {
         self.known.values().cloned().chain([OTHER.to_owned()])
     }
 }

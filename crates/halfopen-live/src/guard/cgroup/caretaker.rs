@@ -1,0 +1,74 @@
+//! Who removes a cgroup when nobody needs it any more, however its maker ended.
+//!
+//! It is this executable, started anew by a name of its own. Its input is a pipe that nobody
+//! writes to; that ends with the maker. It is in a process group of its own, so that what ends the
+//! maker's does not reach it.
+
+use std::env;
+use std::fs;
+use std::io::{self, PipeWriter, Read as _, pipe};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use super::is_populated;
+
+/// What this executable is called by when it is to be a caretaker.
+const CARETAKER: &str = "halfopen-caretaker";
+/// The file of a cgroup is looked at this often once its maker is gone.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The maker's end of a caretaker.
+#[derive(Debug)]
+pub(super) struct Caretaker {
+    pipe: Option<PipeWriter>,
+    process: Child,
+}
+
+impl Caretaker {
+    /// Starts one for a cgroup.
+    pub(super) fn start(cgroup: &Path) -> io::Result<Self> {
+        let (reader, pipe) = pipe()?;
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0(CARETAKER).arg(cgroup).env_clear().current_dir("/").process_group(0);
+        command.stdin(reader).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self { pipe: Some(pipe), process: command.spawn()? })
+    }
+
+    /// Tells whether a cgroup has one. Its maker may not have put anything there yet.
+    pub(super) fn has(cgroup: &Path) -> bool {
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let needle = [CARETAKER.as_bytes(), cgroup.as_os_str().as_encoded_bytes()].join(&0);
+        processes
+            .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
+            .any(|line| line.strip_suffix(&[0]).is_some_and(|line| line == needle))
+    }
+}
+
+impl Drop for Caretaker {
+    fn drop(&mut self) {
+        drop(self.pipe.take());
+        // If processes are in the cgroup it outlives us; else it has ended, or is about to.
+        drop(self.process.try_wait());
+    }
+}
+
+/// Is a caretaker if this process was started to be that, and returns the code for `main` to end
+/// with. Anyone else gets `None`, and goes on.
+#[must_use]
+pub fn become_caretaker() -> Option<ExitCode> {
+    let mut arguments = env::args_os();
+    if arguments.next()? != CARETAKER {
+        return None;
+    }
+    let cgroup = PathBuf::from(arguments.next()?);
+    let _ended = io::stdin().read_to_end(&mut Vec::new());
+    while is_populated(&cgroup) {
+        thread::sleep(LOOK);
+    }
+    // Its maker may have removed it.
+    drop(fs::remove_dir(cgroup));
+    Some(ExitCode::SUCCESS)
+}
