@@ -2,7 +2,6 @@
 
 mod database;
 mod failure;
-mod log;
 mod payment;
 mod payments;
 mod scheduler;
@@ -16,7 +15,6 @@ use crate::cli::billing::{Billing, Verb};
 pub(crate) use failure::BillingFailure;
 
 pub(crate) fn run(order: &Billing) -> Result<Outcome, BillingFailure> {
-    log::begin(order.log);
     let runtime = runtime()?;
     match &order.verb {
         Verb::Init(order) => runtime.block_on(database::create(&order.database)),

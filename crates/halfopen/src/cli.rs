@@ -5,6 +5,7 @@ pub(crate) mod billing;
 pub(crate) mod evidence;
 mod lab;
 mod live;
+pub(crate) mod manual;
 mod sweep;
 mod traffic;
 
@@ -27,6 +28,12 @@ pub(crate) struct Cli {
     /// When to use colour; `auto` is on a terminal and without `NO_COLOR`.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     pub(crate) color: Color,
+    /// Print nothing but errors; the exit code says what was found.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// How much services and what watches tell on standard error.
+    #[arg(long, global = true, value_enum, value_name = "LEVEL", default_value_t = Log::Info)]
+    pub(crate) log: Log,
 }
 
 const HELP: &str = "\
@@ -42,6 +49,8 @@ pub(crate) enum Verb {
     Diagnose(Diagnose),
     Reproduce(Reproduce),
     Billing(billing::Billing),
+    Completions(manual::Completions),
+    Man(manual::Man),
 }
 
 /// Says why connections failed, from captures and logs, and which frames and lines show it.
@@ -82,9 +91,6 @@ pub(crate) struct Diagnose {
     /// Replace files that are there already.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Print nothing but errors; the exit code says what was found.
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) live: Live,
     #[cfg(feature = "parquet")]
@@ -193,6 +199,18 @@ impl Color {
             Self::Never => ColorChoice::Never,
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Log {
+    /// Nothing.
+    Off,
+    /// What needs an operator.
+    Error,
+    /// What a colleague would want to know.
+    Info,
+    /// Each connection too.
+    Debug,
 }
 
 #[cfg(test)]

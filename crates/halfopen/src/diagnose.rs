@@ -103,13 +103,11 @@ fn read(order: &Diagnose) -> Result<Outcome, Failure> {
     if let Some(copy) = copy {
         again.annotate(copy, &report, &summaries)?;
     }
-    if !order.quiet {
-        output::print(&match order.format() {
-            Format::Json => report::json(&report),
-            Format::Text => report::text(&report, output::width()),
-            Format::Markdown => report::markdown(&report),
-        })?;
-    }
+    output::print(&match order.format() {
+        Format::Json => report::json(&report),
+        Format::Text => report::text(&report, output::width()),
+        Format::Markdown => report::markdown(&report),
+    })?;
     let found = report.paths.iter().any(|path| path.cause != Cause::None);
     Ok(if found { Outcome::Found } else { Outcome::Clear })
 }

@@ -50,6 +50,8 @@ pub(crate) enum Failure {
     #[cfg(feature = "parquet")]
     #[error("{input}: {error}")]
     Evidence { input: String, error: halfopen_diagnosis::evidence::file::Error },
+    #[error("there is no verb `{0}`")]
+    NoVerb(String),
     #[error("there is no scenario `{0}`")]
     NoScenario(String),
     #[error("there is no client `{0}`")]
@@ -128,6 +130,7 @@ impl Failure {
                 "a rate is like 5/s or 200/day, a cron line like 'cron:*/20 * * * * x10'"
             }
             Self::NoHunt(_) => "the one that ships is `incident`; a file is named with its ending",
+            Self::NoVerb(_) => "`halfopen --help` names the verbs",
             Self::ReadOnce(_) => "write the capture to a file first",
             Self::NotOneCapture(_) => "join them with mergecap (of Wireshark), or name one of them",
             Self::OwnInput(_) => "choose another name: captures are evidence",

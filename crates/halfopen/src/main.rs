@@ -7,6 +7,8 @@ mod billing;
 mod cli;
 mod diagnose;
 mod failure;
+mod log;
+mod manual;
 mod new_file;
 mod output;
 mod report;
@@ -38,10 +40,14 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     cli.color.choice().write_global();
+    output::keep_quiet(cli.quiet);
+    log::begin(cli.log);
     let outcome = match cli.verb {
         Verb::Diagnose(order) => diagnose::run(&order),
         Verb::Reproduce(order) => reproduce::run(&order),
         Verb::Billing(order) => billing::run(&order).map_err(Failure::from),
+        Verb::Completions(order) => manual::completions(&order),
+        Verb::Man(order) => manual::pages(&order),
     };
     match outcome {
         Ok(Outcome::Clear) => ExitCode::SUCCESS,

@@ -1,9 +1,11 @@
 //! Data to standard output, talk to standard error.
 
 use core::fmt::Write as _;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
+use indicatif::ProgressDrawTarget;
 
 use halfopen_core::scenario::DocumentError;
 
@@ -30,8 +32,27 @@ pub(crate) fn width() -> usize {
     textwrap::termwidth().clamp(60, report::WIDTH)
 }
 
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Has nothing printed from now on but what went wrong, if that is asked for.
+pub(crate) fn keep_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+fn quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Returns where progress is shown: on standard error, if that is a terminal and may be used.
+pub(crate) fn progress() -> ProgressDrawTarget {
+    if quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(4) }
+}
+
 /// Prints data. A reader that has seen enough and closed the pipe is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    if quiet() {
+        return Ok(());
+    }
     let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Write(error)),
@@ -42,6 +63,9 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Prints a line of data as soon as it is there; fails if nobody reads it any more.
 #[cfg(target_os = "linux")]
 pub(crate) fn print_line(line: &str) -> io::Result<()> {
+    if quiet() {
+        return Ok(());
+    }
     let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
     writeln!(stdout, "{line}")?;
     stdout.flush()
@@ -49,6 +73,9 @@ pub(crate) fn print_line(line: &str) -> io::Result<()> {
 
 /// Says something that is no data.
 pub(crate) fn remark(text: &str) {
+    if quiet() {
+        return;
+    }
     let mut stderr = anstream::AutoStream::auto(io::stderr().lock());
     // There is nobody left to tell that standard error is closed.
     drop(writeln!(stderr, "{text}"));

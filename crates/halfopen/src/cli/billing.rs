@@ -6,7 +6,7 @@ use core::str::FromStr;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use halfopen_billing::calendar::Cadence;
 use halfopen_billing::money::Money;
 use halfopen_billing::payment::settings::{Hint, Settings, Slowness};
@@ -20,9 +20,6 @@ use http::Uri;
 pub(crate) struct Billing {
     #[command(subcommand)]
     pub(crate) verb: Verb,
-    /// How much to tell on standard error.
-    #[arg(long, global = true, value_enum, value_name = "LEVEL", default_value_t = Log::Info)]
-    pub(crate) log: Log,
 }
 
 const BILLING_HELP: &str = "\
@@ -47,11 +44,17 @@ pub(crate) enum Verb {
 
 /// Creates a database, for either service.
 #[derive(Debug, Args)]
+#[command(after_help = INIT_HELP)]
 pub(crate) struct Init {
     /// A file, or a server's database: `postgres://user@host/name`.
     #[arg(long, value_name = "DATABASE", default_value = "billing.db")]
     pub(crate) database: Database,
 }
+
+const INIT_HELP: &str = "\
+Examples:
+  halfopen billing init
+  halfopen billing init --database /var/lib/billing/billing.db";
 
 /// Runs the payment module: an HTTP service that charges once for each idempotency key.
 #[derive(Debug, Args)]
@@ -189,7 +192,7 @@ Exit code: 0 all that was asked for was paid, 1 something was refused or is to b
 
 /// Says how often each period of each subscription was charged by the payment module.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code: 0 each was charged once, 1 some more often, 2 failed.")]
+#[command(after_help = PAYMENTS_HELP)]
 pub(crate) struct Payments {
     /// The database of the payment module.
     #[arg(long, value_name = "DATABASE", default_value = "payments.db")]
@@ -198,6 +201,12 @@ pub(crate) struct Payments {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+const PAYMENTS_HELP: &str = "\
+Examples:
+  halfopen billing payments
+
+Exit code: 0 each was charged once, 1 some more often, 2 failed.";
 
 /// Adds and lists who is charged, how much and when.
 #[derive(Debug, Args)]
@@ -222,6 +231,7 @@ pub(crate) enum SubscriptionsVerb {
     /// Add one.
     Add(Add),
     /// Add those of a list, one JSON object a line: all of them or none.
+    #[command(after_help = "Examples:\n  halfopen billing subscriptions import customers.jsonl")]
     Import {
         /// The list; `-` is standard input.
         #[arg(value_name = "FILE")]
@@ -231,6 +241,7 @@ pub(crate) enum SubscriptionsVerb {
         database: Database,
     },
     /// List them all.
+    #[command(after_help = "Examples:\n  halfopen billing subscriptions list --json")]
     List {
         /// The database of the scheduler.
         #[arg(long, value_name = "DATABASE", default_value = "billing.db")]
@@ -242,6 +253,7 @@ pub(crate) enum SubscriptionsVerb {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = ADD_HELP)]
 pub(crate) struct Add {
     /// What it is called: letters, digits, `.`, `_` and `-`.
     #[arg(value_name = "ID")]
@@ -263,8 +275,14 @@ pub(crate) struct Add {
     pub(crate) database: Database,
 }
 
+const ADD_HELP: &str = "\
+Examples:
+  halfopen billing subscriptions add c17 --price '9.90 EUR'
+  halfopen billing subscriptions add c18 --price '99 EUR' --cadence yearly --from 2026-01-31";
+
 /// Lists what the scheduler asked for, and what came of it.
 #[derive(Debug, Args)]
+#[command(after_help = CHARGES_HELP)]
 pub(crate) struct Charges {
     /// The database of the scheduler.
     #[arg(long, value_name = "DATABASE", default_value = "billing.db")]
@@ -273,6 +291,10 @@ pub(crate) struct Charges {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+const CHARGES_HELP: &str = "\
+Examples:
+  halfopen billing charges";
 
 /// Where a service keeps what it must not forget.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -319,18 +341,6 @@ impl FromStr for Patience {
 fn duration(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if time.is_zero() { Err("no time at all serves nobody".to_owned()) } else { Ok(time) }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Log {
-    /// Nothing.
-    Off,
-    /// What needs an operator.
-    Error,
-    /// What a colleague would want to know.
-    Info,
-    /// Each connection too.
-    Debug,
 }
 
 #[cfg(test)]

@@ -89,10 +89,8 @@ pub(crate) fn fleet(order: &Diagnose) -> Result<Option<Outcome>, Failure> {
         None => {}
     }
     let paths = fleet.judge();
-    if !order.quiet {
-        let report = if order.format() == Format::Json { report::json } else { report::text };
-        output::print(&report(files, &fleet, &paths))?;
-    }
+    let report = if order.format() == Format::Json { report::json } else { report::text };
+    output::print(&report(files, &fleet, &paths))?;
     let found = paths.iter().any(|path| path.cause != Cause::None);
     Ok(Some(if found { Outcome::Found } else { Outcome::Clear }))
 }

@@ -8,7 +8,7 @@ use std::thread;
 use anstyle::Style;
 use halfopen_live::every_way::{self, Cell, Client, Fate, LIMIT, Method, Outcome, Pause, Way};
 use halfopen_live::namespace::become_owner;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 
 use super::live::LabFailure;
@@ -48,7 +48,7 @@ pub(super) fn run(order: &Reproduce) -> Result<crate::Outcome, Failure> {
 fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{pos} of {len} trials").expect("it is well formed");
     let length = Cell::all().len() as u64;
-    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(4));
+    let bar = ProgressBar::with_draw_target(Some(length), output::progress());
     bar.with_style(style).with_finish(ProgressFinish::AndClear)
 }
 

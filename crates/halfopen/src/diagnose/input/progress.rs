@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+use indicatif::{ProgressBar, ProgressBarIter, ProgressFinish, ProgressStyle};
+
+use crate::output;
 
 /// One bar for all that is to be read.
 #[derive(Clone, Debug)]
@@ -12,7 +14,7 @@ pub(super) struct Progress(ProgressBar);
 impl Progress {
     pub(super) fn new() -> Self {
         let style = ProgressStyle::with_template("reading {msg} {percent} % {eta} left");
-        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(4));
+        let bar = ProgressBar::with_draw_target(Some(0), output::progress());
         let bar = bar.with_style(style.expect("the template is well formed"));
         Self(bar.with_finish(ProgressFinish::AndClear))
     }

@@ -2,7 +2,9 @@
 
 use halfopen_core::time::{Duration, Instant};
 use halfopen_live::carry::Status;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+
+use crate::output;
 
 /// A line that is gone when it is dropped.
 pub(super) struct StatusLine {
@@ -14,7 +16,7 @@ impl StatusLine {
     /// Returns the line of a run of that length.
     pub(super) fn new(length: Duration) -> Self {
         let style = ProgressStyle::with_template("{msg}").expect("the template is well formed");
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
+        let bar = ProgressBar::with_draw_target(None, output::progress());
         Self { bar: bar.with_style(style).with_finish(ProgressFinish::AndClear), length }
     }
 

@@ -1,13 +1,13 @@
-//! What the services tell on standard error.
+//! What the programs tell on standard error while they run.
 
 use std::io;
 
 use tracing::level_filters::LevelFilter;
 
-use crate::cli::billing::Log;
+use crate::cli::Log;
 
 /// Begins to write log lines. Whoever began before goes on.
-pub(super) fn begin(log: Log) {
+pub(crate) fn begin(log: Log) {
     let level = match log {
         Log::Off => LevelFilter::OFF,
         Log::Error => LevelFilter::ERROR,
