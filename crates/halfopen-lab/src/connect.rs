@@ -6,7 +6,7 @@ use core::task::{Context, Poll};
 use std::io;
 use std::net::SocketAddr;
 
-use halfopen_core::tcp::Keepalive;
+use halfopen_core::tcp::{Keepalive, State};
 use halfopen_core::time::Duration;
 use halfopen_pool::connect::{Connect, Delivery, Destination, Transport};
 use halfopen_pool::idle::WireIdle;
@@ -92,9 +92,11 @@ impl Transport for SimSocket {
 
     fn delivery(&self) -> Option<Delivery> {
         let info = self.io.inner().info().ok()?;
+        // Linux counts a FIN among what is not acknowledged.
+        let is_closing = matches!(info.state, State::FinWait1 | State::Closing | State::LastAck);
         Some(match info.unacknowledged {
-            0 => Delivery::Acknowledged,
-            1.. => Delivery::Outstanding { timeouts: info.timeouts },
+            0 if !is_closing => Delivery::Acknowledged,
+            _ => Delivery::Outstanding { timeouts: info.timeouts },
         })
     }
 
