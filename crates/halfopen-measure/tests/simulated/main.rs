@@ -1,0 +1,7 @@
+//! Measuring paths whose truth is known, in virtual time.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod limits;
+mod scene;
+mod server;
