@@ -8,11 +8,14 @@
 //!   [`parallel`](Config::parallel) at a time. But one goes ahead, and it begins with charges
 //!   never asked for: the first requests of a run meet the connections that the path has forgotten
 //!   since the last one, those beside them may wait for these in vain, and a charge that failed so
-//!   must not be among them in every run.
+//!   must not be among them in every run. While there is nothing but silence, the one that goes
+//!   ahead is asked for again, as often as there may be such connections: a failure is over at
+//!   once, but those who wait in parallel for silent ones could be the same in every run.
 //! * A charge is written down before it is asked for and after it was answered, and is asked for
 //!   with the same [idempotency key](crate::subscription::key) until the answer is final: paid or
 //!   refused. All else – a reset, silence, a 5xx – leaves it open, to be asked for again by a later
-//!   run, after a while that doubles from attempt to attempt.
+//!   run, after a while that doubles from attempt to attempt, less up to half of it by chance: the
+//!   runs that a charge is in and those that meet what the path has forgotten may not keep in step.
 //! * What a crash left open is asked for by the first run after the start, which does not wait for
 //!   a tick.
 //!

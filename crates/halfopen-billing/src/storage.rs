@@ -47,6 +47,9 @@ pub trait Storage: Send + Sync {
     /// Claims the charge that has been due for longest, unless none is.
     fn claim(&self, claim: Claim) -> impl Future<Output = Result<Option<Charge>, Error>> + Send;
 
+    /// Holds a claimed charge for longer; tells whether it still was this scheduler's.
+    fn hold(&self, held: Held) -> impl Future<Output = Result<bool, Error>> + Send;
+
     /// Writes down what became of a charge; tells whether that was news.
     ///
     /// It is none if somebody else settled the charge after this scheduler's lease on it was over.
@@ -128,6 +131,17 @@ pub struct Claim {
     pub until: Timestamp,
     /// Which charges.
     pub scope: Scope,
+}
+
+/// A charge that takes longer.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Who claimed it.
+    pub scheduler: String,
+    /// Which charge.
+    pub charge: Charge,
+    /// When others may think that it died and claim the same.
+    pub until: Timestamp,
 }
 
 /// What became of a charge.

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use halfopen_core::rng::Rng;
 use http::Uri;
 use jiff::Timestamp;
 
@@ -38,16 +39,26 @@ pub struct Config {
 /// When a charge whose outcome is unknown is asked for again, at the next tick after a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// The pause after the first attempt. It doubles with each.
+    /// The longest pause after the first attempt. It doubles with each.
     pub first: Duration,
-    /// The longest pause. There is no last attempt, since the money may have been taken.
+    /// The longest pause of all. There is no last attempt, since the money may have been taken.
     pub most: Duration,
 }
 
 impl Backoff {
-    /// Returns the pause after an attempt, counted from 1.
+    /// Returns the pause after an attempt, counted from 1, to ask for what has this key: from the
+    /// half to the whole of the longest, by chance that is the same for the same arguments.
     #[must_use]
-    pub fn after(self, attempt: u32) -> Duration {
+    pub fn after(self, key: &str, attempt: u32) -> Duration {
+        let longest = self.longest(attempt);
+        // FNV-1a's prime and its order of steps; the generator does the mixing.
+        let add = |seed: u64, byte| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let seed = key.bytes().fold(u64::from(attempt), add);
+        let half = u64::try_from(longest.as_millis() / 2).unwrap_or(u64::MAX);
+        longest.saturating_sub(Duration::from_millis(Rng::new(seed).below(half)))
+    }
+
+    fn longest(self, attempt: u32) -> Duration {
         let doubled = 1_u32.checked_shl(attempt.saturating_sub(1));
         doubled.and_then(|times| self.first.checked_mul(times)).unwrap_or(self.most).min(self.most)
     }
@@ -157,6 +168,8 @@ pub enum InvalidConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn config(line: &str) -> Config {
@@ -173,8 +186,22 @@ mod tests {
     #[test]
     fn pauses_double_up_to_the_longest() {
         let backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_mins(1) };
-        let pauses = [1, 2, 3, 6, 7, 32, 33, u32::MAX].map(|at| backoff.after(at).as_secs());
+        let pauses = [1, 2, 3, 6, 7, 32, 33, u32::MAX].map(|at| backoff.longest(at).as_secs());
         assert_eq!(pauses, [1, 2, 4, 32, 60, 60, 60, 60]);
+    }
+
+    #[test]
+    fn a_pause_is_from_the_half_to_the_whole_and_differs_from_key_to_key() {
+        let backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_mins(1) };
+        let pauses: BTreeSet<Duration> =
+            (0..100).map(|number| backoff.after(&format!("c{number}:0"), 9)).collect();
+        assert!(pauses.len() > 90, "{pauses:?}");
+        let (half, whole) = (Duration::from_secs(30), Duration::from_mins(1));
+        assert!(pauses.iter().all(|pause| (half..=whole).contains(pause)), "{pauses:?}");
+        assert!(pauses.first() < Some(&(half + whole / 20)), "{pauses:?}");
+        assert!(pauses.last() > Some(&(whole * 19 / 20)), "{pauses:?}");
+        assert_eq!(backoff.after("c1:0", 9), backoff.after("c1:0", 9));
+        assert_ne!(backoff.after("c1:0", 9), backoff.after("c1:0", 10));
     }
 
     #[test]

@@ -14,8 +14,12 @@ use super::Scheduler;
 use super::report::{Answered, Ending, RunReport};
 use super::request::{self, BoxError};
 use crate::clock::Clock;
-use crate::storage::{Begin, Begun, Claim, Error, Scope, Settled, Storage};
+use crate::storage::{Begin, Begun, Claim, Error, Held, Scope, Settled, Storage};
 use crate::subscription::{Charge, Outcome};
+
+/// How many connections a request under way leaves behind at most: the one that it was sent on, and
+/// one that was opened for it and came too late.
+const LEFT_EACH: u32 = 2;
 
 /// What a run has come to.
 struct Tally {
@@ -65,7 +69,8 @@ where
         let new_first = if scope == Scope::Due { self.config.batch / 2 } else { 0 };
         let first = |number| if number < new_first { Scope::New } else { scope };
         // One goes ahead: if the pause killed the connections, the rest need not meet them.
-        self.charge_next([first(0), scope], began, &tally).await;
+        let ahead = 1 + LEFT_EACH * self.config.parallel;
+        self.charge_next([first(0), scope], began, ahead, &tally).await;
         let line = |number| self.charge_one_by_one([first(number), scope], began, &tally);
         join_all((1..=parallel).map(line)).await;
         tally.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -86,17 +91,19 @@ where
         due_by: Timestamp,
         tally: &Mutex<Tally>,
     ) {
-        let mut goes_on = self.charge_next([first, rest], due_by, tally).await;
+        let mut goes_on = self.charge_next([first, rest], due_by, 1, tally).await;
         while goes_on {
-            goes_on = self.charge_next([rest, rest], due_by, tally).await;
+            goes_on = self.charge_next([rest, rest], due_by, 1, tally).await;
         }
     }
 
-    /// Makes a charge of the first scope, else of the second; tells whether there may be more.
+    /// Makes a charge of the first scope, else of the second, and asks for it so many times at most
+    /// while there is nothing but silence; tells whether there may be more.
     async fn charge_next(
         &self,
         [first, second]: [Scope; 2],
         due_by: Timestamp,
+        asks_max: u32,
         tally: &Mutex<Tally>,
     ) -> bool {
         if !self.may_begin(tally) {
@@ -108,7 +115,7 @@ where
         };
         match claimed {
             Ok(Some(charge)) => {
-                self.charge(charge, tally).await;
+                self.charge(charge, asks_max, tally).await;
                 return true;
             }
             Ok(None) => lock(tally).nothing_is_due(),
@@ -137,17 +144,24 @@ where
         left.is_some()
     }
 
-    /// Asks for a charge and writes down what became of it.
-    async fn charge(&self, charge: Charge, tally: &Mutex<Tally>) {
+    /// Asks for a charge, so many times at most while there is nothing but silence, and writes down
+    /// what became of it.
+    async fn charge(&self, charge: Charge, asks_max: u32, tally: &Mutex<Tally>) {
         let (asked, from) = (self.clock.now(), Instant::now());
-        let asking = request::ask(self.client.clone(), &self.config.payments, &charge);
-        let outcome = timeout(self.config.patience, asking).await.unwrap_or_else(|_| {
+        let mut outcome = self.ask(&charge).await;
+        for _ in 1..asks_max {
+            if outcome.is_some() || self.is_stopping() || !self.hold(&charge).await {
+                break;
+            }
+            outcome = self.ask(&charge).await;
+        }
+        let outcome = outcome.unwrap_or_else(|| {
             let reason = format!("no answer within {:?}", self.config.patience);
             Outcome::Unknown { reason }
         });
         let took = from.elapsed();
         let now = self.clock.now();
-        let again = now + self.config.backoff.after(charge.attempt);
+        let again = now + self.config.backoff.after(&charge.key(), charge.attempt);
         let scheduler = self.config.name.clone();
         let settled =
             Settled { scheduler, charge: charge.clone(), outcome: outcome.clone(), now, again };
@@ -159,6 +173,20 @@ where
             false
         });
         tally.charges.push(Answered { charge, outcome, recorded, asked, took });
+    }
+
+    /// Asks for a charge, and returns nothing if the client has not even failed in time.
+    async fn ask(&self, charge: &Charge) -> Option<Outcome> {
+        let asking = request::ask(self.client.clone(), &self.config.payments, charge);
+        timeout(self.config.patience, asking).await.ok()
+    }
+
+    /// Holds a charge for as long as one more request for it may take. A failure is found again
+    /// when the outcome is written down.
+    async fn hold(&self, charge: &Charge) -> bool {
+        let (scheduler, until) = (self.config.name.clone(), self.clock.now() + self.config.lease);
+        let held = Held { scheduler, charge: charge.clone(), until };
+        self.storage.hold(held).await.unwrap_or(false)
     }
 }
 

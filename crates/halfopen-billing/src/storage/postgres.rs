@@ -22,7 +22,7 @@ use tokio_postgres::{Client, Config, NoTls, Statement, Transaction};
 use super::decode::Row;
 use super::sql::{self, MIGRATIONS};
 use super::steps::{self, Statements, Value};
-use super::{Begin, Begun, Claim, Entry, Error, Settled, Standing, Storage};
+use super::{Begin, Begun, Claim, Entry, Error, Held, Settled, Standing, Storage};
 use crate::subscription::{Charge, Subscription, SubscriptionId};
 
 /// For how long the server keeps a transaction, and the locks with it, whose client says nothing.
@@ -113,6 +113,14 @@ impl Storage for Postgres {
         let charge = steps::claim(&mut inside, claim).await?;
         inside.commit().await?;
         Ok(charge)
+    }
+
+    async fn hold(&self, held: Held) -> Result<bool, Error> {
+        let mut session = self.session().await?;
+        let mut inside = session.begin().await?;
+        let is_own = steps::hold(&mut inside, held).await?;
+        inside.commit().await?;
+        Ok(is_own)
     }
 
     async fn settle(&self, settled: Settled) -> Result<bool, Error> {

@@ -104,6 +104,11 @@ pub(super) const FIND_AND_LOCK: &str = concat!(find!(), " FOR UPDATE SKIP LOCKED
 pub(super) const HOLD: &str = "
     UPDATE subscription SET holder = $1, held_until = $2, attempts = attempts + 1 WHERE id = $3";
 
+/// Only whoever holds the charge may hold it for longer.
+pub(super) const HOLD_LONGER: &str = "
+    UPDATE subscription SET held_until = $1
+    WHERE id = $2 AND period = $3 AND holder = $4 AND attempts = $5";
+
 /// An attempt that is not the first keeps to what the first one asked for.
 pub(super) const INTEND: &str = "
     INSERT INTO charge
@@ -172,6 +177,7 @@ mod tests {
             COUNT_DUE,
             FIND,
             HOLD,
+            HOLD_LONGER,
             INTEND,
             FINISH,
             MOVE_ON,

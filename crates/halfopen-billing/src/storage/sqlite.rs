@@ -17,7 +17,7 @@ use self::turn::Turn;
 use super::decode::Row;
 use super::sql::MIGRATIONS;
 use super::steps::{self, Statements, Value};
-use super::{Begin, Begun, Claim, Entry, Error, Settled, Standing, Storage};
+use super::{Begin, Begun, Claim, Entry, Error, Held, Settled, Standing, Storage};
 use crate::subscription::{Charge, Subscription, SubscriptionId};
 
 mod turn;
@@ -108,6 +108,10 @@ impl Storage for Sqlite {
 
     async fn claim(&self, claim: Claim) -> Result<Option<Charge>, Error> {
         self.transact(claim, async |inside, claim| steps::claim(inside, claim).await).await
+    }
+
+    async fn hold(&self, held: Held) -> Result<bool, Error> {
+        self.transact(held, async |inside, held| steps::hold(inside, held).await).await
     }
 
     async fn settle(&self, settled: Settled) -> Result<bool, Error> {

@@ -3,7 +3,7 @@
 use core::future::Future;
 
 use super::decode::{self, Row, micros};
-use super::{Begin, Begun, Claim, Entry, Error, Scope, Settled, Standing, sql};
+use super::{Begin, Begun, Claim, Entry, Error, Held, Scope, Settled, Standing, sql};
 use crate::subscription::{Charge, Outcome, Subscription, SubscriptionId};
 
 /// What goes into a statement.
@@ -114,6 +114,18 @@ pub(super) async fn claim<S: Statements>(
     let intended = statements.rows(sql::INTEND, values, decode::intended).await?.pop();
     let intended = intended.ok_or_else(|| Error::Failed("an intention got lost".to_owned()))?;
     Ok(Some(intended.of(found)))
+}
+
+pub(super) async fn hold(statements: &mut impl Statements, held: Held) -> Result<bool, Error> {
+    let Held { scheduler, charge: Charge { subscription, period, attempt, .. }, until } = held;
+    let until = Value::from(micros(until));
+    let (id, holder) = (text(subscription), text(&scheduler));
+    let values = vec![until.clone(), id, period.index.into(), holder.clone(), attempt.into()];
+    if statements.change(sql::HOLD_LONGER, values).await? == 0 {
+        return Ok(false);
+    }
+    statements.change(sql::KEEP_LOCK, vec![until, holder]).await?;
+    Ok(true)
 }
 
 pub(super) async fn settle(

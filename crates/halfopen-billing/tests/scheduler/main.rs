@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use halfopen_billing::calendar::{CronLine, Schedule};
@@ -45,6 +46,8 @@ struct Scene {
     server: Host,
     module: Module<Arc<Sqlite>>,
     storage: Arc<Pausing>,
+    /// How many connections the scheduler's client keeps that the path has forgotten.
+    silent: Arc<AtomicU32>,
     start: Instant,
 }
 
@@ -66,7 +69,8 @@ impl Scene {
         let module = Module::new(book, settings, Rng::new(seed), Arc::new(|_| ())).unwrap();
         let storage = Arc::new(Pausing::new());
         let start = world.run(async { Instant::now() }).unwrap();
-        let scene = Self { world, office, server, module, storage, start };
+        let silent = Arc::default();
+        let scene = Self { world, office, server, module, storage, silent, start };
         scene.serve();
         scene
     }
@@ -109,7 +113,7 @@ impl Scene {
             let clock = self.clock();
             Box::new(move || clock.now())
         };
-        let client = Caller::new(self.office.clone());
+        let client = Caller::new(self.office.clone(), Arc::clone(&self.silent));
         Scheduler::new(config, Arc::clone(&self.storage), client, clock).unwrap()
     }
 

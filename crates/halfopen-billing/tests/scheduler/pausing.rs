@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use halfopen_billing::storage::{
-    Begin, Begun, Claim, Entry, Error, Settled, Sqlite, Standing, Storage,
+    Begin, Begun, Claim, Entry, Error, Held, Settled, Sqlite, Standing, Storage,
 };
 use halfopen_billing::subscription::{Charge, Subscription, SubscriptionId};
 use tokio::task::yield_now;
@@ -39,6 +39,10 @@ impl Storage for Pausing {
 
     async fn claim(&self, claim: Claim) -> Result<Option<Charge>, Error> {
         between(self.storage.claim(claim)).await
+    }
+
+    async fn hold(&self, held: Held) -> Result<bool, Error> {
+        between(self.storage.hold(held)).await
     }
 
     async fn settle(&self, settled: Settled) -> Result<bool, Error> {

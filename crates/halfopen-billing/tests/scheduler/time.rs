@@ -17,7 +17,7 @@ fn set_clock(scene: &Scene) -> (Arc<AtomicI64>, impl Clock + 'static) {
 fn hourly<K: Clock>(scene: &Scene, clock: K) -> Scheduler<Pausing, Caller, K> {
     let calendar = CronLine::parse("0 * * * *", "UTC").unwrap();
     let config = Config::new("s", calendar, "http://payment:8080/payments".parse().unwrap());
-    let client = Caller::new(scene.office.clone());
+    let client = Caller::new(scene.office.clone(), Arc::default());
     Scheduler::new(config, Arc::clone(&scene.storage), client, clock).unwrap()
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use halfopen_billing::calendar::{Cadence, Schedule};
 use halfopen_billing::storage::{
-    Begin, Begun, Claim, Entry, Error, Postgres, Scope, Settled, Sqlite, Standing, State, Storage,
+    Begin, Begun, Claim, Entry, Error, Held, Postgres, Scope, Settled, Sqlite, Standing, State,
+    Storage,
 };
 use halfopen_billing::subscription::{self, Charge, Outcome, Subscription};
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +21,7 @@ macro_rules! suite {
             what_was_due_first_is_claimed_first,
             what_is_new_can_be_had_before_what_was_asked_for_in_vain,
             a_claimed_charge_is_nobody_elses_until_the_lease_is_over,
+            a_charge_can_be_held_for_longer_by_who_holds_it,
             a_payment_moves_its_subscription_on,
             a_refusal_moves_its_subscription_on,
             an_unknown_outcome_is_asked_again_with_the_same_key,
@@ -156,6 +158,22 @@ async fn a_claimed_charge_is_nobody_elses_until_the_lease_is_over(storage: &impl
     assert_eq!(claim(storage, "t", 119).await, None);
     let second = claim(storage, "t", 120).await.expect("the lease is over");
     assert_eq!((second.key(), second.attempt), (first.key(), 2));
+}
+
+async fn a_charge_can_be_held_for_longer_by_who_holds_it(storage: &impl Storage) {
+    storage.add(vec![daily("a", 0)]).await.unwrap();
+    let charge = claim(storage, "s", 0).await.unwrap();
+    let hold = async |scheduler: &str, charge: &Charge, until: i64| {
+        let (scheduler, charge) = (scheduler.to_owned(), charge.clone());
+        storage.hold(Held { scheduler, charge, until: at(until) }).await.unwrap()
+    };
+    assert!(hold("s", &charge, 300).await);
+    assert!(!hold("t", &charge, 900).await);
+    assert_eq!(claim(storage, "t", 299).await, None);
+    let again = claim(storage, "t", 300).await.unwrap();
+    assert_eq!(again.attempt, 2);
+    assert!(!hold("s", &charge, 900).await, "it is another's");
+    assert!(hold("t", &again, 600).await);
 }
 
 async fn a_payment_moves_its_subscription_on(storage: &impl Storage) {

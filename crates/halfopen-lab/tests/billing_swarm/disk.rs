@@ -9,7 +9,7 @@ use std::time::Duration;
 use halfopen_billing::payment::book::{Book, Charged, Settlement};
 use halfopen_billing::payment::order::{IdempotencyKey, Order, Outcome as Paid, Payment};
 use halfopen_billing::storage::{
-    Begin, Begun, Claim, Entry, Error, Settled, Sqlite, Standing, Storage,
+    Begin, Begun, Claim, Entry, Error, Held, Settled, Sqlite, Standing, Storage,
 };
 use halfopen_billing::subscription::{Charge, Outcome, Subscription, SubscriptionId};
 use halfopen_core::rng::Rng;
@@ -212,6 +212,10 @@ impl Storage for Disk {
 
     async fn claim(&self, claim: Claim) -> Result<Option<Charge>, Error> {
         self.transact(self.claim_now(claim)).await
+    }
+
+    async fn hold(&self, held: Held) -> Result<bool, Error> {
+        self.transact(self.database.hold(held)).await
     }
 
     async fn settle(&self, settled: Settled) -> Result<bool, Error> {
