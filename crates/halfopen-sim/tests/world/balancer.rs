@@ -26,7 +26,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::sleep;
 
@@ -39,9 +39,11 @@ const TARGETS: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
 #[derive(Clone, Copy)]
 struct Manner {
     answers_after: Duration,
+    /// After what idle time it closes a connection.
+    closes_after: Option<Duration>,
 }
 
-const PROMPT: Manner = Manner { answers_after: Duration::ZERO };
+const PROMPT: Manner = Manner { answers_after: Duration::ZERO, closes_after: None };
 
 /// Client, link, NAT gateway, balancer, link, two servers.
 struct Street {
@@ -130,9 +132,12 @@ async fn serve(manner: Manner, served: Arc<AtomicU32>) {
                 }
             });
             // A connection that breaks is the client's to judge.
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
-            let _broken = connection.await;
+            let mut http = hyper::server::conn::http1::Builder::new();
+            if let Some(timer) = manner.closes_after {
+                // hyper's patience for a request's head begins when the response before it is out.
+                http.timer(TokioTimer::new()).header_read_timeout(timer);
+            }
+            let _broken = http.serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
@@ -251,7 +256,7 @@ fn the_fin_of_an_idle_balancer_comes_at_its_timeout_if_the_gateway_still_remembe
 
 #[test]
 fn a_slow_target_makes_a_504_and_an_impatient_client_a_460() {
-    let slow = Manner { answers_after: seconds(100) };
+    let slow = Manner { answers_after: seconds(100), ..PROMPT };
     let mut street = Street::new(alb(), LinkConfig::IDEAL, [slow; 2]);
     let program = async {
         let mut sender = connect().await;
@@ -269,8 +274,8 @@ fn a_slow_target_makes_a_504_and_an_impatient_client_a_460() {
 
 #[test]
 fn the_quicker_target_gets_more_if_outstanding_requests_count() {
-    let slow = Manner { answers_after: seconds(9) };
-    let quick = Manner { answers_after: seconds(1) };
+    let slow = Manner { answers_after: seconds(9), ..PROMPT };
+    let quick = Manner { answers_after: seconds(1), ..PROMPT };
     let shares = |routing| {
         let config = BalancerConfig { routing, ..alb() };
         let mut street = Street::new(config, LinkConfig::IDEAL, [slow, quick]);
@@ -304,7 +309,7 @@ fn a_target_that_fails_its_checks_gets_nothing_until_it_passes_them_again() {
         healthy_after: 2,
         unhealthy_after: 2,
     };
-    let ailing = Manner { answers_after: seconds(6) };
+    let ailing = Manner { answers_after: seconds(6), ..PROMPT };
     let config = BalancerConfig { health: Some(health), ..alb() };
     let mut street = Street::new(config, LinkConfig::IDEAL, [ailing, PROMPT]);
     let program = async {
@@ -320,7 +325,7 @@ fn a_target_that_fails_its_checks_gets_nothing_until_it_passes_them_again() {
 
 #[test]
 fn a_target_is_drained_without_a_request_lost() {
-    let slow = Manner { answers_after: seconds(2) };
+    let slow = Manner { answers_after: seconds(2), ..PROMPT };
     let mut street = Street::new(alb(), LinkConfig::IDEAL, [slow; 2]);
     let at = |at| Instant::EPOCH + seconds(at);
     street.world.command_at(at(5), street.path, 2, Command::Deregister { target: 0 });
@@ -354,4 +359,56 @@ fn after_an_hour_a_client_is_told_to_open_another_connection() {
         assert!(sender.is_closed());
     };
     street.world.run_on(&street.client, program).unwrap();
+}
+
+/// Returns what becomes of a request that comes a pause after the one before: its status, and why
+/// the balancer refused it if it did. Each is sent on a connection of its own to the balancer,
+/// which has one target, 5 ms away.
+fn status_after(pause: Duration, closes_after: Duration) -> (StatusCode, Vec<Refusal>) {
+    let link = LinkConfig::delaying(Duration::from_millis(5));
+    let manner = Manner { closes_after: Some(closes_after), ..PROMPT };
+    let mut street = Street::new(alb(), link, [manner; 2]);
+    street.world.command_at(Instant::EPOCH, street.path, 2, Command::Deregister { target: 1 });
+    let program = async {
+        assert_eq!(post(&mut connect().await).await.unwrap().0, StatusCode::OK);
+        sleep(pause).await;
+        post(&mut connect().await).await.unwrap().0
+    };
+    let status = street.world.run_on(&street.client, program).unwrap();
+    assert_eq!(street.statuses(), [200, status.as_u16()]);
+    let served = if status == StatusCode::OK { 2 } else { 1 };
+    assert_eq!(street.served(), [served, 0], "after {pause:?}");
+    (status, street.refusals())
+}
+
+fn millis_around(timer: Duration) -> impl Iterator<Item = Duration> {
+    (0..100)
+        .map(move |ms| timer + Duration::from_millis(ms))
+        .map(|pause| pause.saturating_sub(Duration::from_millis(75)))
+}
+
+#[test]
+fn a_target_whose_timer_is_shorter_than_the_balancers_makes_a_502_for_a_round_trip() {
+    let timer = seconds(10);
+    let raced: Vec<Duration> = millis_around(timer)
+        .filter(|&pause| {
+            let (status, refusals) = status_after(pause, timer);
+            let is_raced = status == StatusCode::BAD_GATEWAY;
+            assert!(is_raced || (status == StatusCode::OK && refusals.is_empty()), "{pause:?}");
+            assert!(!is_raced || refusals == [Refusal::ClosedByTarget], "{refusals:?}");
+            is_raced
+        })
+        .collect();
+    let [first, .., last] = raced[..] else { panic!("{raced:?}") };
+    assert_eq!(first + Duration::from_millis(raced.len() as u64 - 1), last, "{raced:?}");
+    // The request and the FIN travel for 5 ms each: what is sent in that time passes the other.
+    assert!((9..=11).contains(&raced.len()), "{raced:?}");
+}
+
+#[test]
+fn a_target_whose_timer_is_longer_than_the_balancers_is_never_raced() {
+    let timer = seconds(65);
+    for pause in millis_around(alb().idle_timeout).chain(millis_around(timer)) {
+        assert_eq!(status_after(pause, timer), (StatusCode::OK, Vec::new()), "{pause:?}");
+    }
 }
