@@ -47,6 +47,8 @@ pub struct Hunt {
     pub experiments: Vec<Experiment>,
     /// What may help.
     pub fixes: Vec<Fix>,
+    /// How long the runs last whose costs are compared, if not as long as the scenario.
+    pub costs_over: Option<Duration>,
 }
 
 /// Somebody who may have done it.
@@ -128,7 +130,7 @@ pub struct Outcome {
 pub struct Trial {
     /// What was seen at each place.
     pub seen: Seen,
-    /// What it cost.
+    /// What it cost; of a fix and what it is compared with, over [`Hunt::costs_over`].
     pub costs: Costs,
     /// Each prediction against what was seen.
     pub checks: Vec<Check>,
@@ -199,8 +201,16 @@ impl Hunt {
             changes: Vec::new(),
             predictions: Vec::new(),
         };
-        let before = of("the scenario as it is", &unchanged, &[])?;
-        let fixes = self.fixes.iter().map(|fix| of(&fix.title, &fix.variant, &[]));
+        let costed = |name: &str, variant: &Variant| {
+            let trial = of(name, variant, &[])?;
+            let Some(length) = self.costs_over else { return Ok(trial) };
+            let scenario = Scenario { length, ..variant.scenario.clone() };
+            let run = reproduce::reproduce(&scenario, seed);
+            let run = run.map_err(|error| Error { of: name.to_owned(), error })?;
+            Ok(Trial { costs: Costs::new(&run), ..trial })
+        };
+        let before = costed("the scenario as it is", &unchanged)?;
+        let fixes = self.fixes.iter().map(|fix| costed(&fix.title, &fix.variant));
         let fixes: Vec<Trial> = fixes.collect::<Result<_, _>>()?;
         let all = experiments.iter().chain([&before]).chain(&fixes);
         let floor = all.filter_map(|trial| trial.costs.fastest()).min().unwrap_or_default();

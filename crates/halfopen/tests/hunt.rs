@@ -63,7 +63,9 @@ fn the_incidents_numbers_are_there_for_programs() {
     assert_eq!(seen(6, "forgot-after"), &json!(350.0));
     assert_eq!(seen(6, "idle-timeouts"), 3);
     assert_eq!(hunt["experiments"][2]["changed"][0]["before"], "\"1800s\"");
-    assert_eq!(hunt["before"]["costs"]["failures"], 2);
+    assert_eq!(hunt["before"]["costs"]["failures"], 71);
+    assert_eq!(hunt["before"]["seen"]["failures"], 2);
+    assert_eq!(hunt["before"]["costs"]["extra_p99_ms"], 1.1);
     let fixes = hunt["fixes"].as_array().unwrap();
     assert_eq!(fixes.len(), 12);
     let doubled = fixes.iter().filter(|fix| fix["costs"]["duplicates"] != 0);

@@ -49,6 +49,15 @@ impl Costs {
         Some(sum / count)
     }
 
+    /// Returns by how much the slowest but a hundredth of the answers took longer than `floor`;
+    /// `None` with fewer than a hundred, of which none is so rare.
+    #[must_use]
+    pub fn extra_p99(&self, floor: Duration) -> Option<Duration> {
+        let hundredth = self.answered.len() / 100;
+        let place = self.answered.len().checked_sub(1 + hundredth).filter(|_| hundredth > 0)?;
+        Some(self.answered[place].saturating_sub(floor))
+    }
+
     /// Returns by how much the slowest answer took longer than `floor`; `None` without answers.
     #[must_use]
     pub fn extra_max(&self, floor: Duration) -> Option<Duration> {

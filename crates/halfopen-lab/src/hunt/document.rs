@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use halfopen_core::scenario::{DocumentError, Scenario};
+use halfopen_core::time::Duration;
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
@@ -22,6 +23,7 @@ struct Document {
     experiments: Spanned<Vec<ExperimentText>>,
     #[serde(default, rename = "fix")]
     fixes: Vec<FixText>,
+    costs_over: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,8 +138,17 @@ impl<'a> Reader<'a> {
             about: document.about.clone(),
             experiments: experiments.collect::<Result<_, _>>()?,
             fixes: document.fixes.iter().map(|it| self.fix(it)).collect::<Result<_, _>>()?,
+            costs_over: document.costs_over.as_ref().map(|it| self.length(it)).transpose()?,
             suspects,
             scenario: self.scenario,
+        })
+    }
+
+    fn length(&self, text: &Spanned<String>) -> Result<Duration, DocumentError> {
+        let length = humantime::parse_duration(text.get_ref());
+        length.map_err(|_| {
+            let wanted = "this must be a duration with its unit, such as \"1day\"";
+            self.error(text.span(), wanted)
         })
     }
 

@@ -91,6 +91,7 @@ struct JsonCosts {
     connections: u64,
     duplicates: u64,
     extra_mean_ms: Option<f64>,
+    extra_p99_ms: Option<f64>,
     extra_max_ms: Option<f64>,
 }
 
@@ -159,6 +160,7 @@ impl<'a> JsonTrial<'a> {
                 connections: costs.connections,
                 duplicates: costs.duplicates,
                 extra_mean_ms: costs.extra_mean(floor).map(ms),
+                extra_p99_ms: costs.extra_p99(floor).map(ms),
                 extra_max_ms: costs.extra_max(floor).map(ms),
             },
         }

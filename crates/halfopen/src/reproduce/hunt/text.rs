@@ -39,7 +39,9 @@ pub(super) fn text(hunt: &Hunt, outcome: &Outcome, seed: u64) -> String {
     tell_suspects(&mut text, hunt, outcome);
     tell_fixes(&mut text, hunt, outcome);
     tell_end(&mut text, outcome);
-    let runs = outcome.experiments.len() + outcome.fixes.len() + 1;
+    let costed = outcome.fixes.len() + 1;
+    let again = if hunt.costs_over.is_some() { costed } else { 0 };
+    let runs = outcome.experiments.len() + costed + again;
     let _ = writeln!(
         text,
         "{DIM}{runs} runs of the scenario `{}` in virtual time, seed {seed}{DIM:#}",
@@ -161,21 +163,23 @@ fn tell_fixes(text: &mut String, hunt: &Hunt, outcome: &Outcome) {
     let width = titles.max().unwrap_or(0).max("as it is".len());
     let _ = writeln!(
         text,
-        "  {DIM}{:3} {:width$} {:>8} {:>11} {:>10} {:>10} {:>7}{DIM:#}",
-        "", "", "", "connections", "extra", "extra", "charged"
+        "  {DIM}{:3} {:width$} {:>7} {:>6} {:>8} {:>8} {:>8} {:>7}{DIM:#}",
+        "", "", "", "", "extra", "extra", "extra", "charged"
     );
     let _ = writeln!(
         text,
-        "  {DIM}{:3} {:width$} {:>8} {:>11} {:>10} {:>10} {:>7}{DIM:#}",
-        "", "", "failed", "opened", "mean", "most", "twice"
+        "  {DIM}{:3} {:width$} {:>7} {:>6} {:>8} {:>8} {:>8} {:>7}{DIM:#}",
+        "", "", "failed", "opened", "mean ms", "p99 ms", "most ms", "twice"
     );
     cost(text, "", "as it is", width, &outcome.before, outcome.floor);
     for ((number, fix), trial) in (1..).zip(&hunt.fixes).zip(&outcome.fixes) {
         cost(text, &starred(number, fix), &fix.title, width, trial, outcome.floor);
     }
+    let length = hunt.costs_over.unwrap_or(hunt.scenario.length);
     let floor = format!(
-        "Extra is the time of an answer beyond {:.1} ms, the fastest of all runs; requests that \
-         failed have none. A star marks what the incident's report did not name.",
+        "Counted over {}. Extra is the time of an answer beyond {:.1} ms, the fastest of all runs; \
+         requests that failed have none. A star marks what the incident's report did not name.",
+        humantime::format_duration(length),
         outcome.floor.as_secs_f64() * 1e3
     );
     let _ = writeln!(text, "\n{}\n", textwrap::fill(&floor, WIDTH));
@@ -201,15 +205,16 @@ fn cost(
 ) {
     let costs = &trial.costs;
     let ms = |time: Option<Duration>| {
-        time.map_or("–".to_owned(), |time| format!("{:.2} ms", time.as_secs_f64() * 1e3))
+        time.map_or("–".to_owned(), |time| format!("{:.2}", time.as_secs_f64() * 1e3))
     };
     let style = if costs.failures == 0 { GOOD } else { BAD };
     let _ = writeln!(
         text,
-        "  {number:3} {title:width$} {style}{:>8}{style:#} {:>11} {:>10} {:>10} {:>7}",
+        "  {number:3} {title:width$} {style}{:>7}{style:#} {:>6} {:>8} {:>8} {:>8} {:>7}",
         format!("{}/{}", costs.failures, costs.requests),
         costs.connections,
         ms(costs.extra_mean(floor)),
+        ms(costs.extra_p99(floor)),
         ms(costs.extra_max(floor)),
         costs.duplicates
     );
