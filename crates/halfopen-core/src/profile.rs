@@ -6,6 +6,7 @@
 
 mod balancer;
 mod document;
+pub mod keepalive;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

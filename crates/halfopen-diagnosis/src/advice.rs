@@ -15,7 +15,7 @@ use halfopen_core::fact::Source;
 
 use crate::matching::Limit;
 
-pub use cap::Cap;
+pub use cap::{Cap, below};
 pub use recognise::Recognised;
 
 /// What is known of a path whose user wants advice.

@@ -32,7 +32,7 @@ const STUCK: Duration = Duration::from_secs(5);
 /// What the text format of `OpenMetrics` calls itself.
 const TEXT_FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Whether a sensor still reads.
+/// Whether a sensor still reads, or a guard.
 #[derive(Debug)]
 pub struct Health {
     started: Instant,
@@ -115,8 +115,8 @@ fn respond<B>(request: &Request<B>, registry: &Registry, health: &Health) -> Res
             response.headers_mut().insert(header::CONTENT_TYPE, kind);
             response
         }
-        "/healthz" if health.is_well() => text(StatusCode::OK, "packets are being read\n"),
-        "/healthz" => text(StatusCode::SERVICE_UNAVAILABLE, "no packets are being read\n"),
+        "/healthz" if health.is_well() => text(StatusCode::OK, "well\n"),
+        "/healthz" => text(StatusCode::SERVICE_UNAVAILABLE, "not well\n"),
         _ => text(StatusCode::NOT_FOUND, "there is /metrics and /healthz\n"),
     }
 }

@@ -12,6 +12,7 @@
 pub(crate) mod assembler;
 pub mod btf;
 pub mod cgroup;
+pub mod contained;
 pub mod heal;
 mod layout;
 pub mod limits;

@@ -14,6 +14,8 @@ pub mod carry;
 pub mod connect;
 #[cfg(target_os = "linux")]
 pub mod every_way;
+#[cfg(target_os = "linux")]
+mod exit_code;
 pub mod exporter;
 #[cfg(target_os = "linux")]
 pub mod filter;

@@ -21,8 +21,8 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Shutdown};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
 
@@ -31,6 +31,7 @@ use nix::sched::{CloneFlags, unshare};
 
 pub use self::init::become_init;
 use self::terminal::Terminal;
+use crate::exit_code::code;
 use crate::namespace::{self, Namespace};
 
 /// What this executable is called by when it is to be init.
@@ -184,12 +185,6 @@ fn keep(
     }
     let code = status.map(code).map_err(outside("wait for init"));
     drop(ended.set(code));
-}
-
-/// Returns an exit code as shells give it: what the program said, or 128 and the signal's number.
-fn code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
 fn outside(step: &'static str) -> impl FnOnce(io::Error) -> Error {

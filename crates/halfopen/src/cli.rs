@@ -6,6 +6,7 @@ pub(crate) mod evidence;
 mod lab;
 mod live;
 pub(crate) mod manual;
+pub(crate) mod prevent;
 mod sweep;
 mod traffic;
 
@@ -42,12 +43,14 @@ Examples:
   halfopen diagnose incident/      the same from captures, logs and socket tables together
   halfopen reproduce               run the outage that this project started from
   halfopen reproduce --list        what else can be run
+  sudo halfopen prevent run -- CMD keep idle connections of a program alive, unchanged
   halfopen billing payment --init  the payment module of the outage, on real sockets";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Diagnose(Diagnose),
     Reproduce(Reproduce),
+    Prevent(prevent::Prevent),
     Billing(billing::Billing),
     Completions(manual::Completions),
     Man(manual::Man),

@@ -14,6 +14,8 @@ use crate::billing::BillingFailure;
 #[cfg(target_os = "linux")]
 use crate::diagnose::LiveFailure;
 #[cfg(target_os = "linux")]
+use crate::prevent::GuardFailure;
+#[cfg(target_os = "linux")]
 use crate::reproduce::LabFailure;
 
 /// Why the command could not do what it was asked.
@@ -88,12 +90,18 @@ pub(crate) enum Failure {
     #[cfg(target_os = "linux")]
     #[error(transparent)]
     Lab(#[from] LabFailure),
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Guard(#[from] GuardFailure),
     #[cfg(not(target_os = "linux"))]
     #[error("interfaces can be watched on Linux only")]
     NotLinux,
     #[cfg(not(target_os = "linux"))]
     #[error("real packets take Linux: its network namespaces and TUN devices")]
     NoLab,
+    #[cfg(not(target_os = "linux"))]
+    #[error("connections are guarded by the Linux kernel only")]
+    NoGuard,
 }
 
 impl Failure {
@@ -148,6 +156,10 @@ impl Failure {
             Self::Live(failure) => return failure.hint(),
             #[cfg(target_os = "linux")]
             Self::Lab(_) => return None,
+            #[cfg(target_os = "linux")]
+            Self::Guard(failure) => return failure.hint(),
+            #[cfg(not(target_os = "linux"))]
+            Self::NoGuard => "the client's own settings: docs/clients.md",
             #[cfg(not(target_os = "linux"))]
             Self::NoLab => "without --live the scenario runs in virtual time, on any system",
             #[cfg(not(target_os = "linux"))]

@@ -11,6 +11,8 @@ mod log;
 mod manual;
 mod new_file;
 mod output;
+#[cfg(target_os = "linux")]
+mod prevent;
 mod report;
 mod reproduce;
 
@@ -35,7 +37,11 @@ enum Outcome {
 
 fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
-    if let Some(code) = halfopen_live::program::become_init() {
+    if let Some(code) =
+        [halfopen_live::program::become_init, halfopen_live::guard::cgroup::become_caretaker]
+            .iter()
+            .find_map(|become_other| become_other())
+    {
         return code;
     }
     let cli = Cli::parse();
@@ -45,6 +51,10 @@ fn main() -> ExitCode {
     let outcome = match cli.verb {
         Verb::Diagnose(order) => diagnose::run(&order),
         Verb::Reproduce(order) => reproduce::run(&order),
+        #[cfg(target_os = "linux")]
+        Verb::Prevent(order) => prevent::run(&order).map_err(Failure::from),
+        #[cfg(not(target_os = "linux"))]
+        Verb::Prevent(_) => Err(Failure::NoGuard),
         Verb::Billing(order) => billing::run(&order).map_err(Failure::from),
         Verb::Completions(order) => manual::completions(&order),
         Verb::Man(order) => manual::pages(&order),

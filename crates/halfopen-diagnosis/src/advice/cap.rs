@@ -31,8 +31,6 @@ pub(super) fn cap(situation: &Situation<'_>) -> Option<Cap> {
 
 /// Returns the cap for one limit. What was survived is sure and what fits is likely, so the former
 /// counts even if it is small.
-/// Returns the cap for one limit. What was survived is sure and what fits is likely, so the former
-/// counts even if it is small.
 fn of(limit: &Limit) -> Option<Cap> {
     if limit.shows == Shows::FarEndCloses {
         let basis = format!("the far end closes what is idle for {}", brief(limit.met));
@@ -59,7 +57,10 @@ fn of(limit: &Limit) -> Option<Cap> {
     }
 }
 
-fn below(timer: Duration) -> Duration {
+/// Returns how long a connection may be idle where a timer ends it: four fifths of that, in whole
+/// seconds if it is more than one.
+#[must_use]
+pub fn below(timer: Duration) -> Duration {
     let value = timer.mul_f64(MARGIN);
     let whole = Duration::from_secs(value.as_secs());
     if whole.is_zero() { value } else { whole }

@@ -56,6 +56,8 @@ pub(crate) enum Test {
     Above,
     /// Not greater, without a sign.
     AtMost,
+    /// Some of these bits are set.
+    HasBits,
 }
 
 /// A function of the kernel: `enum bpf_func_id` of `linux/bpf.h`.
@@ -95,6 +97,10 @@ const STORE_ATOMICALLY: u8 = 0xc3;
 const SET: u8 = 0xb7;
 const COPY: u8 = 0xbf;
 const ADD: u8 = 0x07;
+const ADD_REGISTER: u8 = 0x0f;
+const MULTIPLY: u8 = 0x27;
+const MULTIPLY_REGISTER: u8 = 0x2f;
+const SET_BITS: u8 = 0x47;
 const SHIFT_RIGHT: u8 = 0x77;
 const TO_BIG_ENDIAN: u8 = 0xdc;
 const LOAD_64: u8 = 0x18;
@@ -126,6 +132,7 @@ impl Test {
             Self::Differs => 0x55,
             Self::Above => 0x25,
             Self::AtMost => 0xb5,
+            Self::HasBits => 0x45,
         }
     }
 }
@@ -155,6 +162,26 @@ impl Assembler {
     /// `to += number`
     pub(crate) fn add(&mut self, to: Register, number: i32) {
         self.push(ADD, to, R0, 0, number);
+    }
+
+    /// `to += from`
+    pub(crate) fn add_register(&mut self, to: Register, from: Register) {
+        self.push(ADD_REGISTER, to, from, 0, 0);
+    }
+
+    /// `to *= number`
+    pub(crate) fn multiply(&mut self, to: Register, number: i32) {
+        self.push(MULTIPLY, to, R0, 0, number);
+    }
+
+    /// `to *= from`
+    pub(crate) fn multiply_register(&mut self, to: Register, from: Register) {
+        self.push(MULTIPLY_REGISTER, to, from, 0, 0);
+    }
+
+    /// `to |= bits`
+    pub(crate) fn set_bits(&mut self, to: Register, bits: i32) {
+        self.push(SET_BITS, to, R0, 0, bits);
     }
 
     /// `to >>= bits`

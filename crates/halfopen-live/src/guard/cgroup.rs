@@ -195,13 +195,11 @@ impl Child {
         Ok(started)
     }
 
-    /// Removes the cgroup; tells whether it did, or processes are still in it. Then the caretaker
-    /// removes it once they have ended.
+    /// Has the cgroup removed; tells whether it is, or processes are still in it. Then the
+    /// caretaker removes it once they have ended. This process need not have the right any more.
     #[must_use]
     pub fn remove(self) -> bool {
-        let removed = fs::remove_dir(&self.cgroup.path).is_ok();
-        drop(self.caretaker);
-        removed
+        self.caretaker.dismiss()
     }
 }
 

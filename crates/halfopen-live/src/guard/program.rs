@@ -11,12 +11,13 @@
 //! | [`on_each_socket`] | once for each socket there is | the kernel's own `struct sock_common` |
 
 mod flow;
+mod options;
 
 use super::assembler::{
-    Assembler, Helper, Instruction, Label, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Register, STACK,
+    Assembler, Helper, Instruction, Label, R0, R1, R2, R3, R4, R6, R7, R8, R9, Register, STACK,
     Size, Test,
 };
-use super::layout::{Counter, Limit, RECORD, RECORD_LEN, TALLY_LEN, Tally};
+use super::layout::{Counter, RECORD, RECORD_LEN, TALLY_LEN, Tally};
 use flow::{KEY, Layout};
 
 pub(super) use flow::{Offsets, Table};
@@ -52,29 +53,8 @@ pub(super) struct Parts {
     pub(super) changes: bool,
 }
 
-/// An option of a socket that has a limit.
-struct Limited {
-    level: i32,
-    name: i32,
-    /// Where its limit is; none for what is on or off, which is to be on.
-    limit: Option<Limit>,
-    /// Zero stands for no limit at all.
-    zero_is_never: bool,
-}
-
-/// `asm-generic/socket.h` and `linux/tcp.h`. Switched on first: an idle time that is set on a
-/// connection with keepalive counts from its last packet, and switching it on counts from then
-/// (`net/ipv4/tcp.c`, `tcp_sock_set_keepidle_locked`; `net/ipv4/tcp_timer.c`, `tcp_set_keepalive`).
-const OPTIONS: [Limited; 5] = [
-    Limited { level: SOL_SOCKET, name: SO_KEEPALIVE, limit: None, zero_is_never: false },
-    Limited { level: SOL_TCP, name: 4, limit: Some(Limit::Idle), zero_is_never: false },
-    Limited { level: SOL_TCP, name: 5, limit: Some(Limit::Interval), zero_is_never: false },
-    Limited { level: SOL_TCP, name: 6, limit: Some(Limit::Count), zero_is_never: false },
-    Limited { level: SOL_TCP, name: 18, limit: Some(Limit::UserTimeout), zero_is_never: true },
-];
-const SOL_SOCKET: i32 = 1;
-const SOL_TCP: i32 = 6;
-const SO_KEEPALIVE: i32 = 9;
+/// `struct bpf_sockopt` of `linux/bpf.h`: which option is set.
+const NAME: i16 = 28;
 
 /// Returns the program that is told when a connection is established (`BPF_PROG_TYPE_SOCK_OPS`).
 pub(super) fn on_established(parts: &Parts) -> Vec<Instruction> {
@@ -98,7 +78,7 @@ pub(super) fn on_established(parts: &Parts) -> Vec<Instruction> {
     }
     a.bind(guarded);
     a.copy(R7, R0);
-    shorten(&mut a, parts, None);
+    options::shorten(&mut a, parts, None);
     conclude(&mut a, parts);
     let (tell, accepted) = (a.label(), a.label());
     a.load(Size::Word, R1, R6, flow::SOCKET_OPERATION);
@@ -126,9 +106,8 @@ pub(super) fn on_set_option(parts: &Parts) -> Vec<Instruction> {
     const OPTION: i16 = 8;
     const OPTION_END: i16 = 16;
     const LEVEL: i16 = 24;
-    const NAME: i16 = 28;
     let mut a = Assembler::default();
-    let (out, hold, limited, guarded) = (a.label(), a.label(), a.label(), a.label());
+    let (out, held, guarded) = (a.label(), a.label(), a.label());
     a.copy(R6, R1);
     a.load(Size::Double, R7, R6, OPTION);
     a.load(Size::Double, R8, R6, OPTION_END);
@@ -137,14 +116,7 @@ pub(super) fn on_set_option(parts: &Parts) -> Vec<Instruction> {
     a.jump_if_register(R1, Test::Above, R8, out);
     a.load(Size::Word, R1, R6, LEVEL);
     a.load(Size::Word, R2, R6, NAME);
-    for option in &OPTIONS {
-        let other = a.label();
-        a.jump_if(R1, Test::Differs, option.level, other);
-        a.jump_if(R2, Test::Equal, option.name, limited);
-        a.bind(other);
-    }
-    a.jump(out);
-    a.bind(limited);
+    options::only_limited(&mut a, out);
     a.load(Size::Double, R9, R6, SOCKET);
     flow::only_tcp(&mut a, R9, out);
     Layout::socket().load_ends(&mut a, R9, out);
@@ -152,19 +124,9 @@ pub(super) fn on_set_option(parts: &Parts) -> Vec<Instruction> {
     a.jump(out);
     a.bind(guarded);
     a.copy(R8, R0);
-    a.load(Size::Word, R1, R7, 0);
     a.load(Size::Word, R2, R6, NAME);
-    for option in &OPTIONS {
-        let other = a.label();
-        a.jump_if(R2, Test::Differs, option.name, other);
-        compare(&mut a, option, R8, out, hold);
-        a.bind(other);
-    }
-    a.jump(out);
-    a.bind(hold);
-    if parts.changes {
-        a.store(Size::Word, R7, 0, R3);
-    }
+    options::hold(&mut a, parts, out, held);
+    a.bind(held);
     count(&mut a, parts, Counter::Held);
     a.bind(out);
     answer(&mut a, 1);
@@ -194,7 +156,7 @@ pub(super) fn on_each_socket(parts: &Parts, offsets: &Offsets) -> Vec<Instructio
     a.jump(out);
     a.bind(guarded);
     a.copy(R7, R0);
-    shorten(&mut a, parts, Some(RECORD_AT));
+    options::shorten(&mut a, parts, Some(RECORD_AT));
     let copied = (0..4).map(|word| (flow::ADDRESS + 4 * word, RECORD.address + 4 * word));
     let both = [(flow::REMOTE_PORT, RECORD.remote_port), (flow::LOCAL_PORT, RECORD.local_port)];
     for (from, to) in copied.chain(both) {
@@ -220,66 +182,6 @@ fn choose(a: &mut Assembler, parts: &Parts, spared: Label, guarded: Label) {
         table.find(a, spared);
     }
     parts.guarded.find(a, guarded);
-}
-
-/// Shortens what options of the socket in register 6 are longer than the limits at register 7, and
-/// counts in register 8 how many are and in register 9 how many could not be. What they were goes
-/// to a record on the stack, if there is to be one.
-fn shorten(a: &mut Assembler, parts: &Parts, record: Option<i16>) {
-    a.set(R8, 0);
-    a.set(R9, 0);
-    for (place, option) in (0..).zip(&OPTIONS) {
-        let (done, longer, failed) = (a.label(), a.label(), a.label());
-        a.store_number(Size::Word, STACK, VALUE, 0);
-        call_for(a, Helper::GetOption, option);
-        a.load(Size::Word, R1, STACK, VALUE);
-        if let Some(record) = record {
-            a.store(Size::Word, STACK, record + RECORD.before + 4 * place, R1);
-        }
-        a.jump_if(R0, Test::Differs, 0, failed);
-        compare(a, option, R7, done, longer);
-        a.bind(longer);
-        a.add(R8, 1);
-        if parts.changes {
-            a.store(Size::Word, STACK, VALUE, R3);
-            call_for(a, Helper::SetOption, option);
-            a.jump_if(R0, Test::Equal, 0, done);
-        } else {
-            a.jump(done);
-        }
-        a.bind(failed);
-        a.add(R9, 1);
-        a.bind(done);
-    }
-}
-
-/// Goes to `longer`, with the limit in register 3, if the value in register 1 is longer than what
-/// the limits at `limits` say of the option; else to `done`.
-fn compare(a: &mut Assembler, option: &Limited, limits: Register, done: Label, longer: Label) {
-    let Some(limit) = option.limit else {
-        a.set(R3, 1);
-        a.jump_if(R1, Test::Differs, 0, done);
-        a.jump(longer);
-        return;
-    };
-    a.load(Size::Word, R3, limits, limit.offset());
-    if option.zero_is_never {
-        a.jump_if(R1, Test::Equal, 0, longer);
-    }
-    // Without a sign, so that a negative number is longest. The kernel would refuse it as an
-    // option, so whoever sets one gets the limit and no error.
-    a.jump_if_register(R1, Test::AtMost, R3, done);
-    a.jump(longer);
-}
-
-/// Gets or sets an option of the socket in register 6, on the stack.
-fn call_for(a: &mut Assembler, helper: Helper, option: &Limited) {
-    a.copy(R1, R6);
-    a.set(R2, option.level);
-    a.set(R3, option.name);
-    address(a, R4, VALUE);
-    a.set(R5, 4);
-    a.call(helper);
 }
 
 /// Counts the connection as changed or kept, and the failures.
@@ -361,9 +263,9 @@ mod tests {
         let offsets =
             Offsets { family: 16, state: 18, v4: 0, v6: 56, remote_port: 12, local_port: 14 };
         for (longest, program) in [
-            (260, on_established(&parts())),
-            (150, on_set_option(&parts())),
-            (260, on_each_socket(&parts(), &offsets)),
+            (250, on_established(&parts())),
+            (250, on_set_option(&parts())),
+            (250, on_each_socket(&parts(), &offsets)),
         ] {
             assert!(program.len() <= longest, "{} instructions", program.len());
         }

@@ -79,10 +79,31 @@ fn what_a_process_sets_later_is_held_to_the_limit() {
     let later = "s.setsockopt(6, TCP_KEEPIDLE, 7200); s.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 0); \
                  s.setsockopt(6, TCP_KEEPINTVL, 75); s.setsockopt(6, TCP_KEEPCNT, 100); \
                  s.setsockopt(6, TCP_USER_TIMEOUT, 0); s.setsockopt(6, TCP_NODELAY, 1)";
-    assert_eq!(group.start("", server, later).options(), "1 50 6 3 68000");
-    assert_eq!(guard.counts().unwrap().held, 5);
+    assert_eq!(group.start("", server, later).options(), "1 50 6 100 68000");
+    assert_eq!(guard.counts().unwrap().held, 4);
     let before = "s.setsockopt(6, TCP_KEEPIDLE, 7200); s.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)";
     assert_eq!(group.start(before, server, "").options(), "1 50 6 3 68000");
+}
+
+#[test]
+fn a_process_that_notices_a_dead_peer_sooner_still_does() {
+    let group = Group::new();
+    let guard = Guard::attach(&everywhere(60), Mode::Change, group.cgroup()).unwrap();
+    let server = listen("127.0.0.1");
+    // As Node.js does, whose peer is given up after 11 s; a user timeout would hold that off.
+    let node = "s.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1); s.setsockopt(6, TCP_KEEPIDLE, 1); \
+                s.setsockopt(6, TCP_KEEPINTVL, 1); s.setsockopt(6, TCP_KEEPCNT, 10)";
+    assert_eq!(group.start("", server, node).options(), "1 1 1 10 11000");
+    assert_eq!(group.start(node, server, "").options(), "1 1 1 10 11000");
+    // As Go does: 150 s are more than the limit, which is 60 + 3 * 7.
+    let go = "s.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1); s.setsockopt(6, TCP_KEEPIDLE, 15); \
+              s.setsockopt(6, TCP_KEEPINTVL, 15); s.setsockopt(6, TCP_KEEPCNT, 9)";
+    assert_eq!(group.start("", server, go).options(), "1 15 15 9 81000");
+    assert_eq!(group.start(go, server, "").options(), "1 15 15 9 81000");
+    // One that has a user timeout of its own keeps that.
+    let both = format!("s.setsockopt(6, TCP_USER_TIMEOUT, 30000); {node}");
+    assert_eq!(group.start("", server, &both).options(), "1 1 1 10 30000");
+    assert_eq!(guard.counts().unwrap().held, 0);
 }
 
 #[test]

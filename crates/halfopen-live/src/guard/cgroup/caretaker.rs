@@ -2,7 +2,8 @@
 //!
 //! It is this executable, started anew by a name of its own. Its input is a pipe that nobody
 //! writes to; that ends with the maker. It is in a process group of its own, so that what ends the
-//! maker's does not reach it.
+//! maker's does not reach it. It keeps the right to remove the cgroup, which its maker gives up:
+//! the folder of all cgroups may not be written to even by the one who owns it.
 
 use std::env;
 use std::fs;
@@ -17,8 +18,10 @@ use super::is_populated;
 
 /// What this executable is called by when it is to be a caretaker.
 const CARETAKER: &str = "halfopen-caretaker";
-/// The file of a cgroup is looked at this often once its maker is gone.
-const LOOK: Duration = Duration::from_millis(100);
+/// Somebody waits, and looks again after this.
+const LOOK: Duration = Duration::from_millis(20);
+/// For how long its maker waits until the cgroup is gone.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The maker's end of a caretaker.
 #[derive(Debug)]
@@ -45,13 +48,18 @@ impl Caretaker {
             .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
             .any(|line| line.strip_suffix(&[0]).is_some_and(|line| line == needle))
     }
-}
 
-impl Drop for Caretaker {
-    fn drop(&mut self) {
+    /// Lets it do its work, and tells whether that is done soon.
+    pub(super) fn dismiss(mut self) -> bool {
         drop(self.pipe.take());
-        // If processes are in the cgroup it outlives us; else it has ended, or is about to.
-        drop(self.process.try_wait());
+        let looks = PATIENCE.as_millis() / LOOK.as_millis();
+        (0..looks).any(|_| {
+            let ended = matches!(self.process.try_wait(), Ok(Some(_)));
+            if !ended {
+                thread::sleep(LOOK);
+            }
+            ended
+        })
     }
 }
 
