@@ -47,6 +47,10 @@ impl Sensor {
                 monitor.take_all(packets);
             }
         });
+        if taken.is_err() {
+            // Who compares with this later is to see what came after, not what came just before.
+            self.statistics = self.sniffer.statistics()?;
+        }
         let now = now();
         // A clock that was set back must not keep the news back.
         let due = now >= self.settled + SETTLE || now < self.settled;
