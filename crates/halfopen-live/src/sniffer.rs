@@ -2,7 +2,8 @@
 //!
 //! Frames come in blocks of a ring that the kernel shares with us, so that none is copied out of
 //! it. On loopback every packet passes twice, out and in again; it is shown once. What the kernel
-//! had no room for is counted.
+//! had no room for is counted. [`ANY`] stands for all interfaces together; a packet that passes two
+//! of them, such as a bridge and its port, is then shown twice.
 
 use core::ffi::c_int;
 use core::mem::{offset_of, size_of};
@@ -14,6 +15,9 @@ use halfopen_core::time::{Duration, Instant};
 use crate::filter::Filter;
 use crate::sys::packet::{Kind, PacketSocket, index_of};
 use crate::sys::ring::{Ring, Size};
+
+/// The name for all interfaces, those that are yet to come included, as tcpdump has it.
+pub const ANY: &str = "any";
 
 /// A block that is not full is handed over after this.
 const RETIRE: Duration = Duration::from_millis(100);
@@ -65,8 +69,10 @@ pub enum Error {
 /// Frames that passed within a short time.
 #[derive(Debug)]
 pub struct Block<'a> {
-    block: crate::sys::ring::Block<'a>,
+    shared: crate::sys::ring::Block<'a>,
     link: Link,
+    /// Whether packets of loopback are in it twice.
+    twice: bool,
 }
 
 /// A frame as it passed.
@@ -87,7 +93,12 @@ impl Sniffer {
     ///
     /// This is what needs the capability `CAP_NET_RAW`; it can be given up afterwards.
     pub fn open(interface: &str, filter: &Filter, blocks: u32) -> Result<Self, Error> {
-        let index = index_of(interface).map_err(|_| Error::NoInterface(interface.to_owned()))?;
+        let index = match index_of(interface) {
+            Ok(index) => index,
+            // packet(7): bound to no interface, a socket sees them all.
+            Err(_) if interface == ANY => 0,
+            Err(_) => return Err(Error::NoInterface(interface.to_owned())),
+        };
         let failed = |step| move |error| refused(interface, step, error);
         let (socket, kind) = socket(interface, index)?;
         let link = match kind {
@@ -110,11 +121,11 @@ impl Sniffer {
     ///
     /// An interface that goes down is an error once; after that there is none until it is up again.
     pub fn next(&mut self, patience: Duration) -> io::Result<Option<Block<'_>>> {
-        let link = self.link;
+        let (link, twice) = (self.link, self.index == 0);
         if !self.ring.is_ready() {
             self.ring.wait(patience)?;
         }
-        Ok(self.ring.block().map(|block| Block { block, link }))
+        Ok(self.ring.block().map(|block| Block { shared: block, link, twice }))
     }
 
     /// Returns what the kernel has counted so far.
@@ -129,7 +140,7 @@ impl Sniffer {
     /// Tells whether the interface is still there; another of the same name is not it.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        index_of(&self.interface).is_ok_and(|index| index == self.index)
+        self.index == 0 || index_of(&self.interface).is_ok_and(|index| index == self.index)
     }
 }
 
@@ -141,6 +152,9 @@ fn socket(interface: &str, index: c_int) -> Result<(PacketSocket, Kind), Error> 
         socket.bind(index, 0).map_err(failed)?;
         Ok(socket)
     };
+    if index == 0 {
+        return Ok((open(Kind::Cooked)?, Kind::Cooked));
+    }
     let socket = open(Kind::Raw)?;
     match socket.hardware().map_err(failed)? {
         libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Ok((socket, Kind::Raw)),
@@ -163,16 +177,28 @@ const FIRST: usize = BLOCK_HEADER + offset_of!(libc::tpacket_hdr_v1, offset_to_f
 impl Block<'_> {
     /// Returns the frames in the order in which they passed.
     pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
-        let bytes = self.block.bytes();
+        let bytes = self.shared.bytes();
         let count = word(bytes, PACKETS);
         let mut at = word(bytes, FIRST) as usize;
-        (0..count).map_while(move |_| {
+        let frames = (0..count).map_while(move |_| {
             let header = bytes.get(at..)?.first_chunk()?;
+            let again = self.twice && is_on_its_way_into_loopback(bytes, at);
             let (frame, next) = frame(bytes, at, header, self.link)?;
             at += next;
-            Some(frame)
-        })
+            Some((!again).then_some(frame))
+        });
+        frames.flatten()
     }
+}
+
+/// Tells whether the frame whose header stands at `at` leaves by loopback, from where it comes in
+/// again. Behind the header stands the frame's `sockaddr_ll` (`packet_mmap.rst`).
+fn is_on_its_way_into_loopback(bytes: &[u8], at: usize) -> bool {
+    let address = at + size_of::<libc::tpacket3_hdr>().next_multiple_of(libc::TPACKET_ALIGNMENT);
+    let kind = bytes.get(address + offset_of!(libc::sockaddr_ll, sll_pkttype));
+    let hardware = address + offset_of!(libc::sockaddr_ll, sll_hatype);
+    kind == Some(&libc::PACKET_OUTGOING)
+        && bytes.get(hardware..hardware + 2) == Some(&libc::ARPHRD_LOOPBACK.to_ne_bytes())
 }
 
 /// Reads the frame whose header stands at `at`, and the distance to the next.

@@ -10,7 +10,7 @@ use halfopen_core::time::Duration;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Watching an interface (Linux)")]
 pub(crate) struct Live {
-    /// Watch this interface, and tell each finding in a line, until stopped.
+    /// Watch this interface, or `any` for all, and tell each finding in a line, until stopped.
     #[arg(long, value_name = "IFACE", conflicts_with_all = ["files", "forms"])]
     pub(crate) interface: Option<String>,
     /// Look at these TCP ports only, of either end.

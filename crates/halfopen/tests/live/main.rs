@@ -55,6 +55,24 @@ fn a_box_that_forgets_is_found_on_a_live_interface_and_shows_in_the_metrics() {
 }
 
 #[test]
+fn all_interfaces_are_watched_together_and_loopback_is_seen_once() {
+    inside("all_interfaces_are_watched_together_and_loopback_is_seen_once", || {
+        let [one, any] = ["lo", "any"].map(|interface| {
+            let arguments = ["--filter-port", "443", "--json"];
+            let mut watcher = Watcher::start_on(interface, &arguments);
+            traffic::idle_death("203.0.113.9:443", Duration::from_millis(1_300));
+            let finding = watcher.line("\"type\":\"finding\"");
+            assert!(finding.contains("\"reset-on-reuse\""), "{interface}: {finding}");
+            let report = watcher.terminate().1;
+            let packets = report.split_once("\"packets\":").map(|(_, rest)| rest);
+            let digits = |rest: &str| rest.split([',', '}']).next().map(str::to_owned);
+            packets.and_then(digits).unwrap_or_else(|| panic!("{report}"))
+        });
+        assert_eq!(one, any);
+    });
+}
+
+#[test]
 fn a_reset_of_the_kernel_itself_on_an_idle_connection_is_found() {
     inside("a_reset_of_the_kernel_itself_on_an_idle_connection_is_found", || {
         let mut watcher = Watcher::start(&[]);
