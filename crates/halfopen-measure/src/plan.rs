@@ -14,7 +14,7 @@ use halfopen_core::time::{Duration, Instant};
 
 use crate::answer::{Because, Effort, Failure, Fate, Finding, Outcome, Remark, Sample};
 use crate::known::Known;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{CONNECTIONS_MIN, Settings, SettingsError};
 
 mod closing;
 mod opening;
@@ -53,6 +53,8 @@ pub struct Plan {
     start: Option<Instant>,
     now: Instant,
     restarts: Vec<Instant>,
+    /// Whether it looks once more at what the first round left open.
+    is_second: bool,
     stopped: bool,
     done: Option<(Outcome, Duration)>,
 }
@@ -142,6 +144,7 @@ impl Plan {
             start: None,
             now: Instant::EPOCH,
             restarts: Vec::new(),
+            is_second: false,
             stopped: false,
             done: None,
             settings,
@@ -299,9 +302,9 @@ impl Plan {
         let open = self.probes.iter().filter(|probe| probe.state == State::Idle).count();
         if self.opening.failed(failure, open) {
             // With fewer connections, pauses lie further apart.
-            let connections_max = u32::try_from(open).unwrap_or(u32::MAX).max(self.settings.twins);
-            let fewer = Settings { connections_max, ..self.settings };
-            self.schedule = Schedule::new(&fewer, self.schedule.first);
+            let open = u32::try_from(open).unwrap_or(u32::MAX);
+            self.settings.connections_max = open.max(CONNECTIONS_MIN + self.settings.twins);
+            self.schedule = Schedule::new(&self.settings, self.schedule.first);
         }
     }
 
@@ -329,6 +332,9 @@ impl Plan {
         self.keep_twins();
         if self.suspected_age().is_some() {
             self.close_in();
+            if self.is_stuck() {
+                self.go_on();
+            }
         } else {
             self.march();
         }
@@ -344,7 +350,9 @@ impl Plan {
             }
             self.ask(id);
             let jitter = self.rng.below(100_000_000);
-            let next = self.schedule.after(self.target) + Duration::from_nanos(jitter);
+            let age = self.now.saturating_since(idle_from);
+            let tried = self.target.max(age.min(self.settings.up_to));
+            let next = self.schedule.after(tried) + Duration::from_nanos(jitter);
             // The longest pause is tried itself, and then it is over.
             let is_last = self.target < self.settings.up_to && next > self.settings.up_to;
             self.target = if is_last { self.settings.up_to } else { next };
@@ -367,7 +375,7 @@ impl Plan {
 
     /// Returns after how long an answer is late, and the question has been repeated at least once.
     fn overdue_after(&self) -> Duration {
-        Duration::from_millis(450) + 3 * self.rtt.unwrap_or_default()
+        Duration::from_millis(330) + 3 * self.rtt.unwrap_or_default()
     }
 
     fn silent_after(&self) -> Duration {

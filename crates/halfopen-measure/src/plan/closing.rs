@@ -13,12 +13,16 @@ use super::{Fate, Plan, ProbeId};
 
 /// How many are asked at once to divide what is open.
 const PARTS: u32 = 9;
+/// How many are asked when one is late, before others are spent.
+const WITNESSES: usize = 2;
 /// How many deaths it takes.
 pub(super) const DEATHS_MIN: usize = 3;
 /// How long after one that grew older than the limit the next one is asked.
 const PACE: Duration = Duration::from_millis(250);
+/// How long the news that a connection ended may be under way, beside the round trip.
+const SELF_ENDED: Duration = Duration::from_millis(50);
 /// How long a connection of the right age is waited for.
-const WAIT_MAX: Duration = Duration::from_secs(6);
+const WAIT_MAX: Duration = Duration::from_secs(15);
 /// By how much the later of two connections was opened later, if age and not order ended the first.
 const APART: Duration = Duration::from_millis(300);
 
@@ -28,16 +32,32 @@ impl Plan {
         self.trials.suspects().map(|trial| trial.age).min()
     }
 
+    /// Returns when the first of them ended by itself.
+    pub(super) fn first_end(&self) -> Option<Instant> {
+        let ends = self.trials.suspects().filter(|it| it.fate.is_some_and(Fate::is_idle_end));
+        ends.map(|trial| trial.at).min()
+    }
+
     /// Returns how narrow what is open has to become.
     pub(super) fn fine(&self) -> Duration {
-        self.settings.precision / 5
+        self.settings.precision / 4
     }
 
     pub(super) fn close_in(&mut self) {
         let Some(suspected) = self.suspected_age() else { return };
+        if self.may_be_lost() {
+            return self.ask_witnesses(suspected);
+        }
         let survived = self.trials.survived().unwrap_or_default();
         let open = suspected.saturating_sub(survived);
-        if open > self.fine() {
+        if self.first_end().is_some() {
+            // What ends by itself says when. Whoever is asked shortly before may hear of it by a
+            // reset, and say less.
+            let clear = suspected.saturating_sub(self.settings.precision / 2);
+            if clear > survived + self.fine() {
+                self.divide(survived, clear);
+            }
+        } else if open > self.fine() {
             self.divide(survived, suspected);
         }
         self.cross(suspected);
@@ -45,6 +65,27 @@ impl Plan {
         let deaths = self.trials.suspects().count();
         if deaths >= DEATHS_MIN && open <= self.settings.precision {
             self.ask_twins(suspected);
+        }
+    }
+
+    /// Tells whether all that is known is that answers are late, and of too few to exclude chance.
+    fn may_be_lost(&self) -> bool {
+        let is_late = |trial: &Trial| !trial.is_dead() && !trial.kept;
+        self.trials.suspects().count() <= WITNESSES && self.trials.suspects().all(is_late)
+    }
+
+    /// Asks connections that are older still, so that few are spent where packets were lost.
+    fn ask_witnesses(&mut self, suspected: Duration) {
+        let asked = self.trials.plain().filter(|it| it.was_asked && it.age >= suspected).count();
+        for _ in asked..=WITNESSES {
+            if let Some(&(from, id)) = self.idle.first()
+                && self.now.saturating_since(from) >= suspected
+            {
+                self.ask(id);
+            }
+        }
+        if asked <= WITNESSES {
+            self.cross(suspected);
         }
     }
 
@@ -78,30 +119,51 @@ impl Plan {
         if self.is_corroborated() {
             return;
         }
+        // What ends by itself at that age is given the time to do so.
+        let suspected = suspected + self.rtt.unwrap_or_default() * 3 / 2 + SELF_ENDED;
         let last = self.trials.plain().filter(|it| it.was_asked && it.age >= suspected);
         let next = last.map(|trial| trial.at + PACE).max();
         if let Some(next) = next.filter(|&next| next > self.now) {
             return self.wake_at(next);
         }
+        let deaths = self.trials.suspects().count();
+        let from = match self.first_witness() {
+            _ if deaths < DEATHS_MIN => Instant::EPOCH,
+            Some(witness) => witness + APART,
+            None => return,
+        };
         // The youngest of those that are old enough is the last that was opened.
+        let mut later = self.idle.range((from, ProbeId(0))..);
         let old = |&&(from, _): &&(Instant, ProbeId)| self.now.saturating_since(from) >= suspected;
-        let found = self.idle.iter().take_while(old).last().map(|&(_, id)| id);
-        match found {
-            Some(id) => self.ask(id),
-            None => self.await_age(suspected, Duration::MAX),
+        if let Some(&(_, id)) = later.clone().take_while(old).last() {
+            return self.ask(id);
         }
+        let at = later.next().map(|&(from, _)| from + suspected);
+        if let Some(at) = at.filter(|&at| at <= self.now + WAIT_MAX) {
+            self.wake_at(at);
+        }
+    }
+
+    /// Returns when the first opened of those became idle that are known to live although others
+    /// had died and nothing was opened any more.
+    fn first_witness(&self) -> Option<Instant> {
+        let first = self.first_suspicion().filter(|&first| self.still_lives(first))?;
+        let opened = self.opening.last().map_or(first, |last| last.max(first));
+        let alive = self.trials.plain().filter(|it| it.is_alive() && it.at >= opened);
+        alive.map(|trial| trial.from).min()
     }
 
     /// Asks connections that are younger than what was survived: if they died, too, it was no
     /// timer.
     fn control(&mut self, survived: Duration) {
         const CONTROLS: usize = 3;
-        let Some(first) = self.trials.suspects().map(|trial| trial.at).min() else { return };
+        let Some(first) = self.first_suspicion() else { return };
+        let opened = self.opening.last().unwrap_or(first);
         let since: Vec<&Trial> = self.trials.plain().filter(|trial| trial.at > first).collect();
-        let lived = since.iter().any(|trial| trial.is_alive());
-        let pending = since.iter().any(|trial| trial.fate.is_none() && !trial.is_overdue);
+        let lived = self.still_lives(first)
+            && since.iter().any(|trial| trial.is_alive() && trial.at >= opened);
         let asked = since.iter().filter(|trial| trial.age < survived && trial.was_asked).count();
-        if lived || pending || asked >= CONTROLS {
+        if lived || asked >= CONTROLS {
             return;
         }
         let young = |&&(from, _): &&(Instant, ProbeId)| {
@@ -142,15 +204,13 @@ impl Plan {
     /// were asked after the last one was opened, the one that was opened *later* died, of the
     /// longer pause. A full table loses those first that were opened first.
     pub(super) fn is_corroborated(&self) -> bool {
-        let opened = self.opening.last().unwrap_or(Instant::EPOCH);
         let dead = self.trials.suspects().filter(|trial| trial.was_asked);
         let last_dead = dead.map(|trial| trial.from).max();
-        let alive = self.trials.plain().filter(|trial| trial.is_alive() && trial.at >= opened);
-        let first_alive = alive.map(|trial| trial.from).min();
-        let by_asking = first_alive
+        let is_later = self
+            .first_witness()
             .zip(last_dead)
             .is_some_and(|(alive, dead)| dead.saturating_since(alive) >= APART);
-        by_asking && self.trials.suspects().count() >= DEATHS_MIN || self.ended_in_step()
+        is_later && self.trials.suspects().count() >= DEATHS_MIN || self.ended_in_step()
     }
 
     /// Tells whether idle connections ended each at the same age, at times of their own.

@@ -8,6 +8,9 @@ use crate::answer::Failure;
 /// After so many failures in a row no more connections are opened.
 const FAILURES_MAX: u32 = 5;
 
+/// A driver that is late by more than this does not make up for it.
+const CATCH_UP: Duration = Duration::from_millis(10);
+
 /// How opening goes.
 #[derive(Debug, Default)]
 pub(super) struct Opening {
@@ -19,6 +22,7 @@ pub(super) struct Opening {
     last_failure: Option<Failure>,
     /// With how many open no more could be opened.
     no_more: Option<u32>,
+    is_over: bool,
 }
 
 impl Opening {
@@ -31,8 +35,9 @@ impl Opening {
     pub(super) fn failed(&mut self, failure: Failure, open: usize) -> bool {
         self.in_a_row += 1;
         self.last_failure = Some(failure);
-        let is_over = self.in_a_row >= FAILURES_MAX && self.no_more.is_none();
+        let is_over = self.in_a_row >= FAILURES_MAX && !self.is_over;
         if is_over {
+            self.is_over = true;
             self.no_more = Some(u32::try_from(open).unwrap_or(u32::MAX));
         }
         is_over
@@ -57,18 +62,18 @@ impl Opening {
     pub(super) const fn again(&mut self) {
         self.tried = 0;
         self.in_a_row = 0;
-        self.no_more = None;
+        self.is_over = false;
     }
 }
 
 impl Plan {
     /// Returns when the next connection is to be opened.
     pub(super) fn opening_due(&self) -> Option<Instant> {
-        let Opening { tried, no_more, last, .. } = self.opening;
+        let Opening { tried, is_over, last, .. } = self.opening;
         let twins = self.settings.twins;
         // The first one shows whether anything can be opened at all.
         let waits = tried > 0 && !self.opening.succeeded && tried > self.opening.in_a_row;
-        let is_over = no_more.is_some() || tried >= self.most() || self.suspected_age().is_some();
+        let is_over = is_over || tried >= self.most() || self.suspected_age().is_some();
         if is_over || waits {
             return None;
         }
@@ -93,7 +98,7 @@ impl Plan {
             let gap = self.schedule.gap_after(0);
             let jitter = self.rng.below(u64::try_from(gap.as_nanos()).unwrap_or(0) / 8);
             let late = now.saturating_since(due);
-            let from = if late > gap { now } else { due };
+            let from = if late > gap.max(CATCH_UP) { now } else { due };
             self.opening.last = Some(from + Duration::from_nanos(jitter));
         }
     }

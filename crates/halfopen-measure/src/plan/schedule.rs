@@ -5,7 +5,7 @@ use halfopen_core::time::{Duration, Instant};
 use crate::settings::Settings;
 
 /// How many connections a second of pauses are opened behind the sentinels.
-const COMB_PER_SECOND: u32 = 4;
+const COMB_PER_SECOND: u32 = 5;
 /// How long it takes at most from a sentinel's silence until the comb has been asked.
 const CLOSING_IN: Duration = Duration::from_secs(6);
 
@@ -124,11 +124,12 @@ impl Schedule {
             pause = self.after(pause);
             number += 1;
         }
-        let late = self.gap * number;
-        let width = pause.saturating_sub(limit.min(pause)).max(self.step);
-        // A coarse comb has to grow into the gap; see `CLOSING_IN`.
-        let waits = if width > self.step { 2 * self.sparse_gap() } else { Duration::ZERO };
-        limit + late + width + waits + patience + Duration::from_secs(3)
+        // The sentinel was opened so late, and its pause is longer than the limit by so much.
+        let late = (self.gap + self.gap / 8) * number;
+        let over = self.after(limit).saturating_sub(limit);
+        // Then connections of the right age are waited for.
+        let waits = if over > self.step { 10 * self.sparse_gap() } else { Duration::ZERO };
+        limit + late + over + waits + patience + Duration::from_secs(3)
     }
 
     /// Returns when the connection of this number is due if the one before was opened `last`.

@@ -3,7 +3,7 @@
 use halfopen_core::time::{Duration, Instant};
 use halfopen_pool::idle::WireIdle;
 
-use super::{End, Probe, ProbeId, Reply};
+use super::{End, FIRST, Probe, ProbeId, Reply};
 use crate::answer::{Fate, Sample};
 
 /// How long after an answer the last packet of its exchange may go: TCP may delay its
@@ -13,7 +13,7 @@ const ACKNOWLEDGED_BY: Duration = Duration::from_millis(50);
 const REPEATED_BY: Duration = Duration::from_millis(400);
 /// For how long one that is silent may have met a path that still remembered, its first packets
 /// being lost: until TCP has sent three.
-const LOST_FOR: Duration = Duration::from_millis(400);
+const LOST_FOR: Duration = Duration::from_millis(250);
 
 /// One connection after one pause.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +76,11 @@ impl Trial {
         self.fate.is_some_and(Fate::is_alive)
     }
 
+    /// Tells whether it ended before there was a pause to speak of.
+    pub(super) fn ended_at_once(&self) -> bool {
+        self.fate.is_some_and(Fate::is_idle_end) && self.age < FIRST / 2
+    }
+
     /// Returns the pause that is fatal if this one died of it.
     pub(super) fn fatal(&self, rtt: Duration) -> Duration {
         match self.fate {
@@ -110,7 +115,6 @@ impl Trials {
         quiet: Option<WireIdle>,
         reply: Reply,
     ) {
-        let rtt = self.rtt;
         let Some(trial) = self.waiting(probe) else { return };
         let fate = match reply {
             Reply::Answered | Reply::Acknowledged => Fate::Survived,
@@ -120,7 +124,8 @@ impl Trials {
         };
         trial.fate = Some(fate);
         let trial = if fate.is_alive() {
-            let least = trial.age.saturating_sub(rtt);
+            // Both the last packet and the question take as long to reach whoever forgets.
+            let least = trial.age;
             trial.proves = match quiet {
                 _ if trial.kept => Duration::ZERO,
                 Some(quiet) => least.min(quiet.since_any_packet).saturating_sub(ACKNOWLEDGED_BY),
@@ -178,6 +183,7 @@ impl Trials {
         let (survived, rtt) = (self.survived.unwrap_or_default(), self.rtt);
         self.plain()
             .filter(|trial| trial.is_dead() || trial.is_overdue && trial.fate.is_none())
+            .filter(|trial| !trial.ended_at_once())
             .filter(move |trial| trial.fatal(rtt) > survived)
     }
 

@@ -8,9 +8,11 @@ use halfopen_core::cause::{Culprit, Mechanism};
 use halfopen_core::time::{Duration, Instant};
 
 use super::closing::DEATHS_MIN;
+use super::schedule::Schedule;
 use super::trial::Trial;
 use super::{AfterFin, Because, Fate, Outcome, Plan, ProbeId, State};
 use crate::answer::{Class, Limit, Unknown};
+use crate::settings::Settings;
 
 /// After so many restarts it is given up.
 const RESTARTS_MAX: usize = 2;
@@ -20,6 +22,8 @@ const DOUBTFUL_MAX: usize = 5;
 const TOGETHER: Duration = Duration::from_millis(500);
 /// How much later than other ends at expiry one may be that was repeated on the way.
 const REPEATED: Duration = Duration::from_millis(300);
+/// How long others are given to end by themselves, when one has.
+const IN_STEP: Duration = Duration::from_millis(1_500);
 /// How long the acknowledgment of our FIN is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -97,10 +101,8 @@ impl Plan {
     }
 
     fn closes_after_answer(&self) -> bool {
-        let early = |trial: &&Trial| {
-            trial.fate.is_some_and(Fate::is_idle_end) && trial.age < super::FIRST / 2
-        };
-        self.trials.survived().is_none() && self.trials.plain().filter(early).count() > DEATHS_MIN
+        let at_once = self.trials.all().iter().filter(|trial| trial.ended_at_once());
+        self.trials.survived().is_none() && at_once.count() > DEATHS_MIN
     }
 
     /// Tells whether connections died whatever their age.
@@ -121,13 +123,32 @@ impl Plan {
         together().count() > DOUBTFUL_MAX && spread > Some(3 * TOGETHER)
     }
 
-    /// Tells whether connections died that were younger than what was survived, and none lives.
+    /// Tells whether connections died that were younger than what was survived, and none lives that
+    /// was there before.
     fn controls_died(&self) -> bool {
-        let Some(first) = self.trials.suspects().map(|trial| trial.at).min() else { return false };
+        let Some(first) = self.first_suspicion() else { return false };
         let survived = self.trials.survived().unwrap_or_default();
-        let since = || self.trials.plain().filter(|trial| trial.was_asked && trial.at > first);
-        let young = since().filter(|it| it.is_dead() && it.age < survived).count();
-        young >= DEATHS_MIN && !since().any(Trial::is_alive)
+        let dead = self.trials.plain().filter(|it| it.was_asked && it.at > first && it.is_dead());
+        dead.filter(|trial| trial.age < survived).count() >= DEATHS_MIN && !self.still_lives(first)
+    }
+
+    /// Returns when the first one died that counts in this round.
+    pub(super) fn first_suspicion(&self) -> Option<Instant> {
+        let suspects = self.trials.suspects().map(|trial| trial.at).min()?;
+        // Those that died of what others had survived may have been the first.
+        let survived = self.trials.plain().filter(|it| it.is_alive()).map(|trial| trial.at);
+        let lived = survived.filter(|&at| at < suspects).max().unwrap_or(Instant::EPOCH);
+        let dead = self.trials.doubtful().map(|trial| trial.at).filter(|&at| at > lived);
+        Some(dead.min().map_or(suspects, |dead| dead.min(suspects)))
+    }
+
+    /// Tells whether one lived after `first` that was there already when the last one before had
+    /// lived: no restart came in between.
+    pub(super) fn still_lives(&self, first: Instant) -> bool {
+        let alive = || self.trials.plain().filter(|trial| trial.is_alive());
+        let before = alive().map(|trial| trial.at).filter(|&at| at < first).max();
+        let before = before.unwrap_or(first);
+        alive().any(|trial| trial.at > first && trial.from < before)
     }
 
     /// Leaves all connections alone and opens others.
@@ -142,6 +163,7 @@ impl Plan {
         self.idle.clear();
         self.opening.again();
         self.target = self.schedule.first.max(self.trials.survived().unwrap_or_default());
+        self.wake_at(self.now);
     }
 
     /// Returns why deaths of pauses that others survived are no accident, if so many are there.
@@ -152,12 +174,17 @@ impl Plan {
             return None;
         }
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let first_death = dead.iter().map(|trial| trial.at).min();
-        let last_opened = dead.iter().map(|trial| trial.from).max();
-        let mut alive = self.trials.plain().filter(|trial| trial.is_alive());
-        let in_order = alive.all(|it| Some(it.at) < first_death || Some(it.from) > last_opened);
+        let first_death = dead.iter().map(|trial| trial.at).min()?;
+        if !self.still_lives(first_death) {
+            return None; // It is no matter of order, nor of chance.
+        }
+        let alive = || self.trials.plain().filter(|trial| trial.is_alive());
+        // Whoever lives was opened later than all that had died by then.
+        let in_order = dead.iter().all(|dead| {
+            alive().filter(|alive| alive.at >= dead.at).all(|alive| alive.from > dead.from)
+        });
         Some(if in_order {
-            let open = self.probes.iter().filter(|probe| Some(probe.idle_from) <= first_death);
+            let open = self.probes.iter().filter(|probe| probe.idle_from <= first_death);
             Because::Evicted { open: count(open.count()) }
         } else {
             Because::Erratic { deaths: count(dead.len()), asked: count(asked) }
@@ -171,13 +198,17 @@ impl Plan {
         // Who dies of pauses that others survive makes every other death worth less.
         let needed = DEATHS_MIN * (1 + self.trials.doubtful().count());
         let seems = self.trials.suspects().count();
-        let overdue = seems - deaths;
-        let can_go_on = self.can_go_on();
         let narrow = self.limit().is_some_and(|limit| {
             limit.died.saturating_sub(limit.survived) <= self.settings.precision
         });
+        if let Some(first) = self.first_end().filter(|_| !self.ended_in_step())
+            && self.now < first + IN_STEP
+        {
+            self.wake_at(first + IN_STEP);
+            return None;
+        }
         let enough = self.is_corroborated() && deaths >= 2 && seems >= needed;
-        if enough && !is_pending && (narrow || !can_go_on && overdue == 0) && self.is_first_dead() {
+        if enough && !is_pending && narrow && self.is_first_dead() {
             let limit = self.limit()?;
             if limit.mechanism == Mechanism::FinAtExpiry && self.farewells.is_empty() {
                 let first = self.trials.suspects().map(|trial| trial.at).min()?;
@@ -186,27 +217,53 @@ impl Plan {
                     return None;
                 }
             }
+            if let Some(later) = self.may_still_end(&limit) {
+                self.wake_at(later);
+                return None;
+            }
             return Some(Outcome::Limit(limit));
-        }
-        if !can_go_on && !open && overdue == 0 && !is_pending {
-            let deaths = u32::try_from(deaths).unwrap_or(u32::MAX);
-            return Some(self.inconclusive(Because::TooFew { deaths }));
         }
         None
     }
 
-    /// Tells whether there is a connection left that can be asked.
-    fn can_go_on(&self) -> bool {
-        let Some(suspected) = self.suspected_age() else { return true };
-        let survived = self.trials.survived().unwrap_or_default();
-        let corroborated = self.is_corroborated();
-        let of_use = |from: Instant| {
-            let age = self.now.saturating_since(from);
-            survived < age && (age < suspected || !corroborated)
-        };
-        self.idle.iter().any(|&(from, _)| of_use(from))
-            || self.reaches(survived + (suspected.saturating_sub(survived)) / 2).is_some()
-            || !corroborated && self.reaches(suspected).is_some()
+    /// Returns until when connections are watched that come of age without being asked: those that
+    /// were asked are those that did not end by themselves, be it that the news of it was lost.
+    fn may_still_end(&self, limit: &Limit) -> Option<Instant> {
+        let age = limit.died + 2 * self.rtt.unwrap_or_default();
+        let passed = self.idle.iter().filter(|(from, _)| *from + age < self.now).count();
+        if self.first_end().is_some() || passed > DOUBTFUL_MAX {
+            return None;
+        }
+        let enough = self.idle.iter().map(|(from, _)| *from + age).nth(DOUBTFUL_MAX)?;
+        Some(enough).filter(|at| at.saturating_since(self.now) <= FAREWELL && *at > self.now)
+    }
+
+    /// Tells whether nothing is left to be asked, waited for or opened.
+    pub(super) fn is_stuck(&self) -> bool {
+        let is_open = self.trials.all().iter().any(|trial| trial.fate.is_none());
+        !is_open && self.wake.is_none() && self.opening_due().is_none()
+    }
+
+    /// Looks once more at the pauses that are open, if some are, or says what is known.
+    pub(super) fn go_on(&mut self) {
+        let deaths = self.trials.suspects().filter(|trial| trial.is_dead()).count();
+        let limit = self.limit();
+        if let Some(limit) = limit.as_ref().filter(|_| deaths > 1 && !self.is_second) {
+            self.is_second = true;
+            let reach = limit.died + 2 * self.settings.precision;
+            let narrow = Settings { up_to: reach, ..self.settings };
+            self.schedule = Schedule::new(&narrow, limit.survived.max(super::FIRST));
+            return self.begin_again();
+        }
+        let corroborated = deaths >= DEATHS_MIN && self.is_corroborated();
+        let outcome = limit.filter(|_| corroborated).map_or_else(
+            || {
+                let deaths = u32::try_from(deaths).unwrap_or(u32::MAX);
+                self.inconclusive(Because::TooFew { deaths })
+            },
+            Outcome::Limit,
+        );
+        self.finish(outcome);
     }
 
     /// Tells whether the one that died youngest is known to be dead.
@@ -226,10 +283,16 @@ impl Plan {
         if !over && !none_left {
             return None;
         }
-        Some(match self.trials.survived() {
-            Some(survived) => Outcome::AtLeast { survived },
-            None => self.inconclusive(Because::TooFew { deaths: self.trials.noise() }),
-        })
+        let deaths = self.trials.all().iter().filter(|it| it.is_dead() && !it.kept).count();
+        let is_left_open = self.is_second && deaths > self.trials.doubtful().count();
+        let survived = self.trials.survived().filter(|_| over || !is_left_open);
+        Some(survived.map_or_else(
+            || {
+                let deaths = u32::try_from(deaths).unwrap_or(u32::MAX);
+                self.inconclusive(Because::TooFew { deaths })
+            },
+            |survived| Outcome::AtLeast { survived },
+        ))
     }
 
     /// Returns the limit that the suspects show.
@@ -263,7 +326,7 @@ impl Plan {
         let fins = count(|fate| matches!(fate, Fate::EndedClosed | Fate::Closed));
         let on_use = count(|fate| fate == Fate::Reset);
         let silent = count(|fate| fate == Fate::Silent);
-        if resets.max(fins) * 2 > on_use + silent {
+        if resets.max(fins) >= 2 && (resets + fins) * 4 > on_use + silent {
             if resets > fins { Mechanism::ResetAtExpiry } else { Mechanism::FinAtExpiry }
         } else if on_use > silent {
             Mechanism::ResetOnReuse

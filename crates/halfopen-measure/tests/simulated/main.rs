@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod hostile;
+mod hurried;
 mod limits;
 mod scene;
 mod server;
+mod swarm;
