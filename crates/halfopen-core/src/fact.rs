@@ -44,6 +44,15 @@ pub struct Range {
     pub last: String,
 }
 
+/// When something ends that waits; never is later than any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Term {
+    /// After this long.
+    After(Duration),
+    /// It does not end.
+    Never,
+}
+
 /// A value that has an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Amount {
@@ -131,6 +140,15 @@ impl Fact {
             Some(range) => format!("{setting}, from {range}"),
             None => setting.clone(),
         })
+    }
+
+    /// Returns the value as a term, if it is one.
+    #[must_use]
+    pub fn term(&self) -> Option<Term> {
+        if self.value == "never" {
+            return Some(Term::Never);
+        }
+        humantime::parse_duration(&self.value).ok().map(Term::After)
     }
 }
 

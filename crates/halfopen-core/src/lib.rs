@@ -25,6 +25,7 @@ pub mod rng;
 pub mod scenario;
 pub mod seq;
 pub mod server;
+pub mod sheet;
 pub mod speed;
 pub mod tap;
 pub mod tcp;

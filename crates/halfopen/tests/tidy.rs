@@ -10,6 +10,7 @@ use halfopen_core::client::{Client, Hint};
 use halfopen_core::fact::Fact;
 use halfopen_core::profile::Profile;
 use halfopen_core::scenario::Scenario;
+use halfopen_core::sheet::Sheet;
 use halfopen_lab::hunt::Hunt;
 
 const FILE_LINES_MAX: usize = 600;
@@ -98,6 +99,7 @@ fn every_profile_client_scenario_and_hunt_in_the_tree_ships_and_no_other() {
     for (folder, shipped) in [
         ("clients", Client::names().collect()),
         ("profiles", Profile::names().collect::<BTreeSet<_>>()),
+        ("sheets", Sheet::names().collect()),
         ("scenarios", Scenario::names().collect()),
         ("hunts", Hunt::names().collect()),
     ] {
@@ -115,10 +117,11 @@ fn every_profile_client_scenario_and_hunt_in_the_tree_ships_and_no_other() {
 fn every_value_of_a_profile_or_a_client_has_a_source_and_a_date() {
     let profiles = Profile::names().map(|name| (name, Profile::shipped(name).expect(name).facts));
     let clients = Client::names().map(|name| (name, Client::shipped(name).expect(name).facts));
+    let sheets = Sheet::names().map(|name| (name, Sheet::shipped(name).expect(name).facts));
     let bare = |fact: &Fact| {
         !fact.source.url.starts_with("https://") || fact.source.read.len() != "2026-04-13".len()
     };
-    let offences = profiles.chain(clients).flat_map(|(name, facts)| {
+    let offences = profiles.chain(clients).chain(sheets).flat_map(|(name, facts)| {
         let bare = facts.into_iter().filter(bare);
         bare.map(|fact| format!("{name}: {}", fact.key)).collect::<Vec<_>>()
     });
