@@ -7,6 +7,7 @@ mod lab;
 mod live;
 pub(crate) mod manual;
 pub(crate) mod prevent;
+pub(crate) mod profiles;
 mod sweep;
 mod traffic;
 
@@ -43,6 +44,8 @@ Examples:
   halfopen diagnose incident/      the same from captures, logs and socket tables together
   halfopen reproduce               run the outage that this project started from
   halfopen reproduce --list        what else can be run
+  halfopen prevent check deploy/   which timers of a configuration will cost requests?
+  halfopen profiles list           which products are known, and from where
   sudo halfopen prevent run -- CMD keep idle connections of a program alive, unchanged
   halfopen billing payment --init  the payment module of the outage, on real sockets";
 
@@ -51,6 +54,7 @@ pub(crate) enum Verb {
     Diagnose(Diagnose),
     Reproduce(Reproduce),
     Prevent(prevent::Prevent),
+    Profiles(profiles::Profiles),
     Billing(billing::Billing),
     Completions(manual::Completions),
     Man(manual::Man),

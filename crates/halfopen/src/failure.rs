@@ -54,6 +54,10 @@ pub(crate) enum Failure {
     Evidence { input: String, error: halfopen_diagnosis::evidence::file::Error },
     #[error("there is no verb `{0}`")]
     NoVerb(String),
+    #[error("nothing in `{}` is a configuration of a known form", .0.display())]
+    NothingToCheck(PathBuf),
+    #[error("there is no product `{0}`")]
+    NoProduct(String),
     #[error("there is no scenario `{0}`")]
     NoScenario(String),
     #[error("there is no client `{0}`")]
@@ -134,6 +138,8 @@ impl Failure {
             Self::NoScenario(_) => {
                 "`halfopen reproduce --list` names those that ship; a file is named with its ending"
             }
+            Self::NothingToCheck(_) => "docs/check.md says what can be read, and what not yet",
+            Self::NoProduct(_) => "`halfopen profiles list` names those that are known",
             Self::NoTraffic(_) => {
                 "a rate is like 5/s or 200/day, a cron line like 'cron:*/20 * * * * x10'"
             }

@@ -11,8 +11,8 @@ mod log;
 mod manual;
 mod new_file;
 mod output;
-#[cfg(target_os = "linux")]
 mod prevent;
+mod profiles;
 mod report;
 mod reproduce;
 
@@ -51,10 +51,8 @@ fn main() -> ExitCode {
     let outcome = match cli.verb {
         Verb::Diagnose(order) => diagnose::run(&order),
         Verb::Reproduce(order) => reproduce::run(&order),
-        #[cfg(target_os = "linux")]
-        Verb::Prevent(order) => prevent::run(&order).map_err(Failure::from),
-        #[cfg(not(target_os = "linux"))]
-        Verb::Prevent(_) => Err(Failure::NoGuard),
+        Verb::Prevent(order) => prevent::run(&order),
+        Verb::Profiles(order) => profiles::run(&order),
         Verb::Billing(order) => billing::run(&order).map_err(Failure::from),
         Verb::Completions(order) => manual::completions(&order),
         Verb::Man(order) => manual::pages(&order),

@@ -68,6 +68,10 @@ fn belongings() -> tempfile::TempDir {
     let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../captures");
     let capture = captures.join("incident-nat350-alb1800-resttemplate/client.pcap");
     fs::copy(capture, folder.path().join("client.pcap")).unwrap();
+    let configuration = captures.join("../crates/halfopen-check/tests/incident/found");
+    for name in ["plan.json", "application.yml", "path.toml"] {
+        fs::copy(configuration.join(name), folder.path().join(name)).unwrap();
+    }
     let customer = concat!(
         r#"{"id":"c1","amount":990,"currency":"EUR","cadence":"monthly","#,
         r#""from":"2026-01-31","zone":"UTC"}"#
