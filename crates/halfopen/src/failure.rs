@@ -128,13 +128,7 @@ impl Failure {
                 return Some(format!("name the files in it: {}/*", path.display()));
             }
             Self::NothingIn(_) | Self::NoForm(_) => return Some(known_forms()),
-            Self::NoClient(_) => {
-                let names: Vec<&str> = Client::names().collect();
-                return Some(format!(
-                    "a file is named with its ending; known are {}",
-                    names.join(", ")
-                ));
-            }
+            Self::NoClient(_) => return Some(known_clients()),
             Self::NoScenario(_) => {
                 "`halfopen reproduce --list` names those that ship; a file is named with its ending"
             }
@@ -194,6 +188,12 @@ impl Failure {
         };
         Some(hint.to_owned())
     }
+}
+
+/// Names the clients that ship.
+fn known_clients() -> String {
+    let names: Vec<&str> = Client::names().collect();
+    format!("a file is named with its ending; known are {}", names.join(", "))
 }
 
 /// Names the forms of logs that are read.
