@@ -175,6 +175,15 @@ impl Client {
         Some(Self::parse(name, text).expect("a test reads every client that ships"))
     }
 
+    /// Returns what it does once it is set up with the cure of that name, for a limit; what a hint
+    /// of the server means stays as it is. `None` if its file has no such cure, or if that does not
+    /// change how connections are kept.
+    #[must_use]
+    pub fn cured(&self, cure: &str, limit: Duration) -> Option<Behaviour> {
+        let known = self.cures.iter().find(|known| known.name == cure)?;
+        self.behaviour.with(&known.name, limit)
+    }
+
     /// Returns the value under `key`, if the client's file states one.
     #[must_use]
     pub fn fact(&self, key: &str) -> Option<&Fact> {

@@ -12,6 +12,11 @@ use halfopen_lab::matrix::lane;
 use halfopen_lab::sweep::words::Span;
 use halfopen_pool::policy::Policy;
 
+#[path = "tables/advised.rs"]
+mod advised;
+
+use advised::advised;
+
 /// The series that a client meets on each path.
 const ORDERS: [Order; 2] = [Order::Growing, Order::Shuffled(1)];
 
@@ -19,7 +24,9 @@ const ORDERS: [Order; 2] = [Order::Growing, Order::Shuffled(1)];
 fn the_tables_of_the_pool_are_current() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pool.md");
     let text = fs::read_to_string(&page).expect("docs/pool.md");
-    let current = replaced(&replaced(&text, "contest", &contest()), "paths", &paths());
+    let tables = [("contest", contest()), ("advised", set_up()), ("paths", paths())];
+    let replace = |text: String, (part, table): &(&str, String)| replaced(&text, part, table);
+    let current = tables.iter().fold(text.clone(), replace);
     if env::var("UPDATE_DOCS").is_ok() {
         fs::write(&page, &current).expect("docs/pool.md");
         return;
@@ -38,19 +45,53 @@ fn replaced(text: &str, part: &str, table: &str) -> String {
     format!("{before}{begin}\n{table}\n{end}{after}")
 }
 
-/// Returns a row for each client, over all paths.
+/// Returns a row for each client with its defaults, over all paths.
 fn contest() -> String {
     let own = [("**halfopen-pool**", Policy::default()), (LEARNING, Policy::learning())];
-    let own = own.map(|(title, policy)| (title.to_owned(), policy));
-    let clients = Client::names().map(|name| {
-        let client = Client::shipped(name).expect(name);
-        (format!("[{}](../clients/{name}.toml)", client.title), Policy::from(&client))
+    let own = own.map(|(title, policy)| Row { title: title.to_owned(), policies: same(&policy) });
+    let clients = clients()
+        .map(|client| Row { title: title(&client), policies: same(&Policy::from(&client)) });
+    table(&own.into_iter().chain(clients).collect::<Vec<_>>())
+}
+
+/// Returns a row for each client that is not as by default once it is set up as advised for each
+/// path.
+fn set_up() -> String {
+    let rows = clients().filter_map(|client| {
+        let policies = profiles().map(|profile| Policy::from(&advised(&client, &profile)));
+        let policies: Vec<_> = profiles().zip(policies).collect();
+        let default = Policy::from(&client);
+        let differs = policies.iter().any(|(_, policy)| *policy != default);
+        differs.then(|| Row { title: title(&client), policies })
     });
-    let rows: Vec<(String, Policy)> = own.into_iter().chain(clients).collect();
+    table(&rows.collect::<Vec<_>>())
+}
+
+const LEARNING: &str = "halfopen-pool, `Policy::learning()`";
+
+/// A client, and the policy that it has on each path.
+struct Row {
+    title: String,
+    policies: Vec<(Profile, Policy)>,
+}
+
+fn same(policy: &Policy) -> Vec<(Profile, Policy)> {
+    profiles().map(|profile| (profile, policy.clone())).collect()
+}
+
+fn clients() -> impl Iterator<Item = Client> {
+    Client::names().map(|name| Client::shipped(name).expect(name))
+}
+
+fn title(client: &Client) -> String {
+    format!("[{}](../clients/{}.toml)", client.title, client.name)
+}
+
+fn table(rows: &[Row]) -> String {
     let rows: Vec<String> = thread::scope(|scope| {
-        let halves = rows.chunks(rows.len().div_ceil(2)).map(|half| {
-            scope.spawn(|| half.iter().map(|(title, policy)| row(title, policy)).collect())
-        });
+        let halves = rows
+            .chunks(rows.len().div_ceil(2))
+            .map(|half| scope.spawn(|| half.iter().map(row).collect()));
         let halves: Vec<_> = halves.collect();
         let done = halves.into_iter().map(|half| half.join().expect("its row"));
         done.flat_map(|half: Vec<String>| half).collect()
@@ -60,21 +101,16 @@ fn contest() -> String {
     head.to_owned() + &rows.concat()
 }
 
-const LEARNING: &str = "halfopen-pool, `Policy::learning()`";
-
-fn row(title: &str, policy: &Policy) -> String {
-    let (mut sum, mut failing) = (Score::default(), 0);
-    // A key changes nothing for a client that does not look at it.
-    let mut with_key = policy.retry.heeds_key.then(Score::default);
-    for profile in profiles() {
-        let score = on(&profile, policy, false);
+fn row(Row { title, policies }: &Row) -> String {
+    let (mut sum, mut keyed, mut failing) = (Score::default(), Score::default(), 0);
+    for (profile, policy) in policies {
+        let score = on(profile, policy, false);
         failing += u32::from(score.errors > 0);
         sum.add(&score);
-        if let Some(with_key) = &mut with_key {
-            with_key.add(&on(&profile, policy, true));
-        }
+        // A key changes nothing for a client that does not look at it.
+        let heeds = policy.retry.heeds_key;
+        keyed.add(&if heeds { on(profile, policy, true) } else { score });
     }
-    let keyed = with_key.unwrap_or(sum);
     let Score { requests, errors, doubled, opened, slowest } = sum;
     format!(
         "| {title} | {errors} | {failing} | {} | {} | {opened} of {requests} | {} |\n",

@@ -10,6 +10,11 @@ use halfopen_core::profile::Profile;
 use halfopen_lab::matrix::{lane, worst};
 use halfopen_pool::policy::Policy;
 
+#[path = "tables/advised.rs"]
+mod advised;
+
+use advised::advised;
+
 #[test]
 fn the_matrix_is_current() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/matrix.md");
@@ -18,6 +23,7 @@ fn the_matrix_is_current() {
     for (part, method) in [("post", "POST"), ("get", "GET")] {
         current = replaced(&current, part, &table(method));
     }
+    current = replaced(&current, "advised", &set_up());
     if env::var("UPDATE_DOCS").is_ok() {
         fs::write(&page, &current).expect("docs/matrix.md");
         return;
@@ -36,10 +42,42 @@ fn replaced(text: &str, part: &str, table: &str) -> String {
     format!("{before}{begin}\n{table}\n{end}{after}")
 }
 
-/// Returns a table of the clients' rows. Products that no client can tell apart share a column.
+/// Returns a table of the clients' rows with their defaults.
 fn table(method: &str) -> String {
-    let clients: Vec<Client> =
-        Client::names().map(|name| Client::shipped(name).expect("it ships, and runs")).collect();
+    let clients: Vec<Client> = clients().collect();
+    let own = ["**halfopen-pool**", "halfopen-pool, `Policy::learning()`"].map(str::to_owned);
+    let titles: Vec<String> = clients.iter().map(title).chain(own).collect();
+    write(&titles, method, |_| {
+        let own = [Policy::default(), Policy::learning()];
+        clients.iter().map(Policy::from).chain(own).collect()
+    })
+}
+
+/// Returns the same for POST, of the clients that change if they are set up as advised for the
+/// product.
+fn set_up() -> String {
+    let changes = |client: &Client| {
+        let mut products = Profile::names().map(|name| Profile::shipped(name).expect(name));
+        products.any(|product| advised(client, &product) != client.behaviour)
+    };
+    let clients: Vec<Client> = clients().filter(changes).collect();
+    let titles: Vec<String> = clients.iter().map(title).collect();
+    write(&titles, "POST", |product| {
+        clients.iter().map(|client| Policy::from(&advised(client, product))).collect()
+    })
+}
+
+fn clients() -> impl Iterator<Item = Client> {
+    Client::names().map(|name| Client::shipped(name).expect(name))
+}
+
+fn title(client: &Client) -> String {
+    format!("[{}](../clients/{}.toml)", client.title, client.name)
+}
+
+/// Returns a table with a row for each of the policies that there are on a path through a product.
+/// Products that no client can tell apart share a column.
+fn write(titles: &[String], method: &str, policies: impl Fn(&Profile) -> Vec<Policy>) -> String {
     let mut columns: Vec<(Vec<&str>, Vec<String>)> = Vec::new();
     for name in Profile::names() {
         let profile = Profile::shipped(name).expect("it ships, and runs");
@@ -47,21 +85,17 @@ fn table(method: &str) -> String {
         let cell = |policy| {
             worst(&lane.clone().with_policy(policy)).expect("it ships, and runs").to_string()
         };
-        let own = [Policy::default(), Policy::learning()];
-        let cells = clients.iter().map(Policy::from).chain(own).map(cell).collect();
+        let cells = policies(&profile).into_iter().map(cell).collect();
         match columns.iter_mut().find(|(_, known)| *known == cells) {
             Some((names, _)) => names.push(name),
             None => columns.push((vec![name], cells)),
         }
     }
-    let own = ["**halfopen-pool**", "halfopen-pool, `Policy::learning()`"].map(str::to_owned);
-    let titles =
-        clients.iter().map(|client| format!("[{}](../clients/{}.toml)", client.title, client.name));
     let heads = columns.iter().map(|(names, _)| names.join("<br>"));
     let mut table = row("client", heads);
     table.push_str(&row("---", columns.iter().map(|_| "---".to_owned())));
-    for (line, title) in titles.chain(own).enumerate() {
-        table.push_str(&row(&title, columns.iter().map(|(_, cells)| cells[line].clone())));
+    for (line, title) in titles.iter().enumerate() {
+        table.push_str(&row(title, columns.iter().map(|(_, cells)| cells[line].clone())));
     }
     table
 }

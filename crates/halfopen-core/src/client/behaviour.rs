@@ -143,6 +143,21 @@ pub enum Resend {
 }
 
 impl Behaviour {
+    /// Returns the behaviour with a cure, by the name that clients' files have for it.
+    pub(super) fn with(&self, cure: &str, limit: Duration) -> Option<Self> {
+        let mut cured = self.clone();
+        match cure {
+            "idle-limit" => cured.idle_max = Some(limit),
+            "keepalive" => {
+                let probes = self.keepalive.unwrap_or(Keepalive::LINUX);
+                cured.keepalive = Some(Keepalive { idle: limit, ..probes });
+            }
+            "close" => cured.reuse = false,
+            _ => return None,
+        }
+        Some(cured)
+    }
+
     /// Returns the behaviour of a client whose timers run that much faster; see
     /// [`Speed`] for what cannot.
     #[must_use]

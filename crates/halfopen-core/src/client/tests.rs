@@ -160,3 +160,22 @@ fn a_cure_that_sets_a_limit_leaves_its_place_in_the_snippet_open() {
         }
     }
 }
+
+#[test]
+fn a_cure_changes_what_it_is_for_and_nothing_else() {
+    let limit = Duration::from_mins(4);
+    let client = shipped("reactor-netty");
+    let capped = client.cured("idle-limit", limit).unwrap();
+    assert_eq!(capped, Behaviour { idle_max: Some(limit), ..client.behaviour });
+    let probing = client.cured("keepalive", limit).unwrap();
+    assert_eq!(probing.keepalive, Some(Keepalive { idle: limit, ..Keepalive::LINUX }));
+    assert_eq!(probing, Behaviour { keepalive: probing.keepalive, ..client.behaviour });
+    assert!(!shipped("python-http-client").cured("close", limit).unwrap().reuse);
+}
+
+#[test]
+fn a_cure_that_a_client_lacks_or_that_keeps_no_connection_otherwise_changes_nothing() {
+    let limit = Duration::from_mins(4);
+    assert_eq!(shipped("python-requests").cured("idle-limit", limit), None);
+    assert_eq!(shipped("python-requests").cured("retry", limit), None);
+}
