@@ -5,9 +5,12 @@
 //! clients alternate, so that what else the machine does meets all of them. Also measured: how long
 //! a request of this client takes from being sent to having its connection.
 //!
+//! With the feature `http2` the same is done over HTTP/2 without TLS, against hyper-util's client.
+//!
 //! `-- count CLIENT REQUESTS AT-ONCE` sends with one client only, from the first thread, so that a
 //! tool that counts instructions by thread can tell it from the server. What a request takes is the
-//! difference between two numbers of requests. `CLIENT` is `pool`, `legacy` or `reqwest`.
+//! difference between two numbers of requests. `CLIENT` is `pool`, `legacy` or `reqwest`; for
+//! HTTP/2 `pool-h2` or `legacy-h2`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
@@ -20,15 +23,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use halfopen_pool::Client;
+use halfopen_pool::client::Builder;
 use halfopen_pool::event::{Event, What};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use hyper::server::conn as server;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 
 /// How many requests a client sends in a round, and how many rounds there are.
@@ -38,47 +43,59 @@ const ROUNDS: usize = 5;
 const AT_ONCE: [usize; 2] = [1, 16];
 
 fn main() {
-    let uri = serve();
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["count", client, requests, at_once] => {
-            let contender = Contender::named(client);
-            measure(&contender, &uri, at_once.parse().unwrap(), requests.parse().unwrap());
-        }
-        _ => race(&uri),
+    if let ["count", client, requests, at_once] =
+        arguments.iter().map(String::as_str).collect::<Vec<_>>()[..]
+    {
+        let uri = if client.ends_with("-h2") { serve_h2() } else { serve() };
+        measure(client, &uri, at_once.parse().unwrap(), requests.parse().unwrap());
+        return;
     }
-}
-
-/// Has all clients take turns, and prints the best round of each.
-fn race(uri: &str) {
-    let contenders = [
-        ("halfopen-pool", Contender::named("pool")),
-        ("hyper-util legacy", Contender::named("legacy")),
-        ("reqwest", Contender::named("reqwest")),
-    ];
     println!(
         "POST with 32 bytes, answer of 4 bytes; best of {ROUNDS} rounds of {REQUESTS} requests"
     );
     println!("{:<20}{:>8}{:>14}{:>10}{:>10}", "client", "at once", "requests/s", "p50", "p99");
+    let uri = serve();
+    race(&["pool", "legacy", "reqwest"], &uri);
+    checkout(pool(), &uri);
+    if cfg!(feature = "http2") {
+        let uri = serve_h2();
+        race(&["pool-h2", "legacy-h2"], &uri);
+        checkout(pool_h2(), &uri);
+    }
+}
+
+/// Has all clients take turns, and prints the best round of each.
+fn race(names: &[&str], uri: &str) {
     for at_once in AT_ONCE {
-        let mut best: [Option<Round>; 3] = [None, None, None];
+        let mut best: Vec<Option<Round>> = names.iter().map(|_| None).collect();
         for _ in 0..ROUNDS {
-            for ((_, contender), best) in contenders.iter().zip(&mut best) {
-                let round = measure(contender, uri, at_once, REQUESTS);
+            for (name, best) in names.iter().zip(&mut best) {
+                let round = measure(name, uri, at_once, REQUESTS);
                 if best.as_ref().is_none_or(|best| round.elapsed < best.elapsed) {
                     *best = Some(round);
                 }
             }
         }
-        for ((name, _), best) in contenders.iter().zip(best) {
+        for (name, best) in names.iter().zip(best) {
             let Round { elapsed, latencies } = best.unwrap();
             let rate = f64::from(u32::try_from(REQUESTS).unwrap()) / elapsed.as_secs_f64();
             let [p50, p99] = [0.5, 0.99].map(|quantile| micros(quantile_of(&latencies, quantile)));
-            println!("{name:<20}{at_once:>8}{rate:>14.0}{p50:>10}{p99:>10}");
+            let title = title(name);
+            println!("{title:<20}{at_once:>8}{rate:>14.0}{p50:>10}{p99:>10}");
         }
     }
-    checkout(uri);
+}
+
+fn title(name: &str) -> &str {
+    match name {
+        "pool" => "halfopen-pool",
+        "pool-h2" => "halfopen-pool, h2",
+        "legacy" => "hyper-util legacy",
+        "legacy-h2" => "hyper-util, h2",
+        other => other,
+    }
 }
 
 /// One client's round.
@@ -91,7 +108,7 @@ struct Round {
 #[derive(Clone)]
 enum Contender {
     Pool(Client),
-    Legacy(legacy::Client<HttpConnector, Full<Bytes>>),
+    Legacy(Box<legacy::Client<HttpConnector, Full<Bytes>>>),
     Reqwest(reqwest::Client),
 }
 
@@ -100,8 +117,10 @@ const BODY: &str = "{\"subscription\":7,\"amount\":9900}";
 impl Contender {
     fn named(name: &str) -> Self {
         match name {
-            "pool" => Self::Pool(pool(None)),
-            "legacy" => Self::Legacy(legacy_client()),
+            "pool" => Self::Pool(pool().build().unwrap()),
+            "pool-h2" => Self::Pool(pool_h2().build().unwrap()),
+            "legacy" => Self::Legacy(Box::new(legacy_client(false))),
+            "legacy-h2" => Self::Legacy(Box::new(legacy_client(true))),
             "reqwest" => Self::Reqwest(reqwest_client()),
             other => panic!("no client is called {other}"),
         }
@@ -124,38 +143,36 @@ impl Contender {
     }
 }
 
-fn pool(watch: Option<Arc<Mutex<Checkout>>>) -> Client {
-    let builder = Client::builder();
-    let builder = match watch {
-        None => builder,
-        Some(checkout) => builder.watch(move |event: &Event| {
-            if let What::Leased { reused_after: Some(_), .. } = event.what {
-                checkout.lock().unwrap().end();
-            }
-        }),
-    };
-    builder.build().unwrap()
+fn pool() -> Builder {
+    Client::builder()
 }
 
-fn legacy_client() -> legacy::Client<HttpConnector, Full<Bytes>> {
+#[cfg(feature = "http2")]
+fn pool_h2() -> Builder {
+    pool().http2_prior_knowledge()
+}
+
+#[cfg(not(feature = "http2"))]
+fn pool_h2() -> Builder {
+    panic!("`--features http2` lets the pool speak HTTP/2")
+}
+
+fn legacy_client(http2: bool) -> legacy::Client<HttpConnector, Full<Bytes>> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    legacy::Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)
+    let mut builder = legacy::Client::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new()).http2_only(http2).build(connector)
 }
 
 fn reqwest_client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap()
 }
 
-fn measure(contender: &Contender, uri: &str, at_once: usize, requests: usize) -> Round {
+fn measure(name: &str, uri: &str, at_once: usize, requests: usize) -> Round {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // Connections belong to a runtime, so that each round opens its own, untimed.
-    let contender = match contender {
-        Contender::Pool(_) => Contender::Pool(pool(None)),
-        Contender::Legacy(_) => Contender::Legacy(legacy_client()),
-        Contender::Reqwest(_) => Contender::Reqwest(reqwest_client()),
-    };
     runtime.block_on(async {
+        // Connections belong to a runtime, so that each round opens its own, untimed.
+        let contender = Contender::named(name);
         send_all(&contender, uri, at_once, at_once).await;
         let began = Instant::now();
         let mut latencies = send_all(&contender, uri, at_once, requests).await;
@@ -205,11 +222,17 @@ impl Checkout {
     }
 }
 
-fn checkout(uri: &str) {
+fn checkout(builder: Builder, uri: &str) {
     let checkout = Arc::new(Mutex::new(Checkout::default()));
-    let client = pool(Some(Arc::clone(&checkout)));
+    let seen = Arc::clone(&checkout);
+    let builder = builder.watch(move |event: &Event| {
+        if let What::Leased { reused_after: Some(_), .. } = event.what {
+            seen.lock().unwrap().end();
+        }
+    });
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
+        let client = builder.build().unwrap();
         for _ in 0..REQUESTS {
             checkout.lock().unwrap().began = Some(Instant::now());
             client.post(uri, BODY).await.unwrap().into_body().bytes().await.unwrap();
@@ -237,6 +260,20 @@ fn micros(duration: Duration) -> String {
 
 /// Answers each request with four bytes, in a thread of its own. Returns where.
 fn serve() -> String {
+    listen(|stream| {
+        tokio::spawn(server::http1::Builder::new().serve_connection(stream, service_fn(answer)));
+    })
+}
+
+/// Does the same over HTTP/2.
+fn serve_h2() -> String {
+    listen(|stream| {
+        let http = server::http2::Builder::new(TokioExecutor::new());
+        tokio::spawn(http.serve_connection(stream, service_fn(answer)));
+    })
+}
+
+fn listen(serve: impl Fn(TokioIo<TcpStream>) + Send + 'static) -> String {
     let (tell, told) = std::sync::mpsc::channel();
     thread::spawn(move || {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -246,10 +283,7 @@ fn serve() -> String {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service_fn(answer)),
-                );
+                serve(TokioIo::new(stream));
             }
         });
     });
