@@ -86,7 +86,8 @@ impl Study<'_> {
 /// Runs a scenario's client against traffic that arrives for `length`. The same arguments give the
 /// same tally. `progress` is told how much virtual time has passed, up to `length`.
 ///
-/// Memory does not grow with the requests, only with those under way at a time.
+/// Memory does not grow with the requests, only with those under way at a time; but a payment
+/// module's book keeps every payment.
 pub fn run(
     scenario: &Scenario,
     traffic: &Traffic,
