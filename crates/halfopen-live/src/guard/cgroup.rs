@@ -171,12 +171,15 @@ impl Child {
         let number = RandomState::new().build_hasher().finish();
         let path = parent.path.join(format!("{PREFIX}{number:016x}"));
         fs::create_dir(&path).map_err(failed("make the cgroup", &path))?;
+        let cgroup = Cgroup::at(path.clone())?;
+        // Whoever looks for what was left sees so that it is in use.
+        cgroup.folder.lock().map_err(failed("lock", &path))?;
         // Before anything else can fail or be killed.
         let caretaker = Caretaker::start(&path).map_err(|error| {
             drop(fs::remove_dir(&path));
             failed("start a caretaker for", &path)(error)
         })?;
-        Ok(Self { cgroup: Cgroup::at(path)?, parent, caretaker })
+        Ok(Self { cgroup, parent, caretaker })
     }
 
     /// Returns the cgroup.
@@ -207,7 +210,8 @@ impl Child {
 fn remove_left_over(parent: &Cgroup) {
     for entry in fs::read_dir(&parent.path).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        if is_ours && !is_populated(&entry.path()) && !Caretaker::has(&entry.path()) {
+        let is_left = |folder: File| folder.try_lock().is_ok() && !is_populated(&entry.path());
+        if is_ours && File::open(entry.path()).is_ok_and(is_left) {
             // Somebody else may have been quicker.
             drop(fs::remove_dir(entry.path()));
         }

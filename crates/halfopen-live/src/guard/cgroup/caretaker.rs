@@ -40,15 +40,6 @@ impl Caretaker {
         Ok(Self { pipe: Some(pipe), process: command.spawn()? })
     }
 
-    /// Tells whether a cgroup has one. Its maker may not have put anything there yet.
-    pub(super) fn has(cgroup: &Path) -> bool {
-        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let needle = [CARETAKER.as_bytes(), cgroup.as_os_str().as_encoded_bytes()].join(&0);
-        processes
-            .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
-            .any(|line| line.strip_suffix(&[0]).is_some_and(|line| line == needle))
-    }
-
     /// Lets it do its work, and tells whether that is done soon.
     pub(super) fn dismiss(mut self) -> bool {
         drop(self.pipe.take());
