@@ -32,7 +32,9 @@ pub struct Finding {
 pub enum Outcome {
     /// A pause between these two is fatal.
     Limit(Limit),
-    /// Every pause up to this one was survived, and no longer one was tried.
+    /// Every pause up to this one was survived, and no longer one was tried. Where the far end
+    /// sends TCP keepalive probes, each of them ends a pause and no socket shows it: a box that
+    /// they keep may then forget sooner.
     AtLeast {
         /// The longest pause that was survived.
         survived: Duration,

@@ -5,6 +5,8 @@
 mod hostile;
 mod hurried;
 mod limits;
+mod rivals;
+mod rounds;
 mod scene;
 mod server;
 mod swarm;

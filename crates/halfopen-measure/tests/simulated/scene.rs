@@ -19,7 +19,7 @@ use halfopen_measure::prober;
 use halfopen_measure::question::http::Http;
 use halfopen_measure::settings::Settings;
 use halfopen_pool::connect::Destination;
-use halfopen_sim::host::HostConfig;
+use halfopen_sim::host::{Host, HostConfig};
 use halfopen_sim::world::World;
 
 use crate::server::Server;
@@ -97,6 +97,18 @@ impl Scene {
     }
 
     pub(crate) fn carry_out(&self, plan: Plan, seed: u64) -> Run {
+        let to = Destination { tls: false, host: "server".into(), port: 80 };
+        let question = Http::head("server", "/");
+        let (plan, packets, bytes) = self.play(seed, async |client| {
+            let connect = SimConnector::new(client);
+            let stop = core::future::pending();
+            prober::run(&connect, &to, &question, plan, |_, _| {}, stop).await
+        });
+        Run { finding: plan.finding(), packets, bytes }
+    }
+
+    /// Runs a program at the client, and counts the packets and bytes that pass it.
+    pub(crate) fn play<T>(&self, seed: u64, program: impl AsyncFnOnce(Host) -> T) -> (T, u64, u64) {
         let mut world = World::from_seed(seed);
         let link = LinkConfig { loss: self.loss, ..LinkConfig::delaying(self.delay) };
         let mut hops: Vec<Box<dyn Hop>> = vec![Box::new(Link::new(link, world.fork_rng()))];
@@ -118,12 +130,9 @@ impl Scene {
         let server = HostConfig::new("server", [IpAddr::from(SERVER)]).outside(path);
         let server = world.add_host(server);
         self.server.start(&server);
-        let to = Destination { tls: false, host: "server".into(), port: 80 };
-        let (connect, question) = (SimConnector::new(client), Http::head("server", "/"));
-        let run = prober::run(&connect, &to, &question, plan, |_, _| {}, core::future::pending());
-        let plan = world.run(run).unwrap();
+        let done = world.run(program(client)).unwrap();
         let (packets, bytes) = counter.read();
-        Run { finding: plan.finding(), packets, bytes }
+        (done, packets, bytes)
     }
 }
 

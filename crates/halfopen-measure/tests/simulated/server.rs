@@ -4,6 +4,7 @@ use core::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use halfopen_core::tcp::Keepalive;
 use halfopen_core::time::Duration;
 use halfopen_sim::host::Host;
 use halfopen_sim::net::TcpStream;
@@ -17,6 +18,8 @@ pub(crate) struct Server {
     /// Whether it ends one with a reset.
     pub(crate) resets: bool,
     pub(crate) manner: Manner,
+    /// When its TCP probes connections.
+    pub(crate) probes: Option<Keepalive>,
     /// When it is killed and started again.
     pub(crate) restarts: Option<Duration>,
 }
@@ -41,7 +44,7 @@ pub(crate) enum Manner {
 
 impl Default for Server {
     fn default() -> Self {
-        Self { keeps: None, resets: false, manner: Manner::Answers, restarts: None }
+        Self { keeps: None, resets: false, manner: Manner::Answers, probes: None, restarts: None }
     }
 }
 
@@ -91,6 +94,7 @@ impl Server {
     }
 
     async fn serve(self, mut stream: TcpStream, number: u32) {
+        stream.set_keepalive(self.probes).unwrap();
         match self.manner {
             Manner::Resets => return drop(stream.abort()),
             Manner::Limits(most) if number >= most => return drop(stream.abort()),
