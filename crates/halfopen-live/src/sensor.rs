@@ -87,7 +87,7 @@ impl Sensor {
 }
 
 /// Returns the IP packet in a frame.
-fn packet<'a>(frame: &Frame<'a>) -> Option<View<'a>> {
+pub(crate) fn packet<'a>(frame: &Frame<'a>) -> Option<View<'a>> {
     let ip = network_layer(frame.link, frame.bytes, frame.wire_len).ok()?;
     View::parse(ip.bytes, ip.wire_len).ok()
 }
