@@ -57,6 +57,10 @@ pub async fn run<C: Connect>(
             let _gone = orders[index(probe)].send(order);
         }
         progress(&plan, now());
+        // Where nothing is open and nothing is due, nothing more will be learned.
+        if attended.is_empty() && told.is_empty() && plan.poll_timeout().is_none() {
+            plan.stop(now());
+        }
         if plan.is_done() {
             return plan;
         }

@@ -4,6 +4,13 @@
 //! is no question but a [`Connect`](halfopen_pool::connect::Connect) around another.
 
 pub mod http;
+mod login;
+pub mod mysql;
+pub mod plain;
+pub mod postgres;
+pub mod redis;
+
+pub use login::Login;
 
 /// What connections are asked. It must be safe to repeat.
 pub trait Question: Send + Sync {
