@@ -6,6 +6,7 @@ pub(crate) mod evidence;
 mod lab;
 mod live;
 pub(crate) mod manual;
+pub(crate) mod measure;
 pub(crate) mod prevent;
 pub(crate) mod profiles;
 mod sweep;
@@ -47,6 +48,7 @@ Examples:
   halfopen prevent check deploy/   which timers of a configuration will cost requests?
   halfopen profiles list           which products are known, and from where
   sudo halfopen prevent run -- CMD keep idle connections of a program alive, unchanged
+  halfopen measure https://a.test  how long does the path remember an idle connection?
   halfopen billing payment --init  the payment module of the outage, on real sockets";
 
 #[derive(Debug, Subcommand)]
@@ -55,6 +57,7 @@ pub(crate) enum Verb {
     Reproduce(Reproduce),
     Prevent(prevent::Prevent),
     Profiles(profiles::Profiles),
+    Measure(measure::Measure),
     Billing(billing::Billing),
     Completions(manual::Completions),
     Man(manual::Man),

@@ -1,7 +1,7 @@
 //! `halfopen diagnose`: from captures and logs to a report.
 
 mod again;
-mod client;
+pub(crate) mod client;
 #[cfg(feature = "parquet")]
 mod evidence;
 mod input;

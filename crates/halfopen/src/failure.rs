@@ -13,6 +13,7 @@ use halfopen_logs::pattern::PatternError;
 use crate::billing::BillingFailure;
 #[cfg(target_os = "linux")]
 use crate::diagnose::LiveFailure;
+use crate::measure::MeasureFailure;
 #[cfg(target_os = "linux")]
 use crate::prevent::GuardFailure;
 #[cfg(target_os = "linux")]
@@ -88,6 +89,8 @@ pub(crate) enum Failure {
     Save { path: PathBuf, error: io::Error },
     #[error(transparent)]
     Billing(#[from] BillingFailure),
+    #[error(transparent)]
+    Measure(#[from] MeasureFailure),
     #[cfg(target_os = "linux")]
     #[error(transparent)]
     Live(#[from] LiveFailure),
@@ -152,6 +155,7 @@ impl Failure {
             Self::StdinTwice => "it can be read once; write one of the captures to a file",
             Self::Pattern { .. } => "docs/logs.md describes the file; patterns/ has examples",
             Self::Billing(failure) => return failure.hint(),
+            Self::Measure(failure) => return failure.hint().map(str::to_owned),
             #[cfg(target_os = "linux")]
             Self::Live(failure) => return failure.hint(),
             #[cfg(target_os = "linux")]

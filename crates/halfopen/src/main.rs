@@ -9,6 +9,7 @@ mod diagnose;
 mod failure;
 mod log;
 mod manual;
+mod measure;
 mod new_file;
 mod output;
 mod prevent;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Verb::Reproduce(order) => reproduce::run(&order),
         Verb::Prevent(order) => prevent::run(&order),
         Verb::Profiles(order) => profiles::run(&order),
+        Verb::Measure(order) => measure::run(&order),
         Verb::Billing(order) => billing::run(&order).map_err(Failure::from),
         Verb::Completions(order) => manual::completions(&order),
         Verb::Man(order) => manual::pages(&order),

@@ -3,6 +3,7 @@
 mod advice;
 mod html;
 mod markdown;
+pub(crate) mod measured;
 mod notes;
 mod picture;
 mod remarks;

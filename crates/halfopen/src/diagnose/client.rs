@@ -9,7 +9,7 @@ use halfopen_diagnosis::advice::Recognised;
 use crate::failure::Failure;
 
 /// Returns the client `name`: one that ships, or the one that a file describes.
-pub(super) fn named(name: &str) -> Result<Recognised, Failure> {
+pub(crate) fn named(name: &str) -> Result<Recognised, Failure> {
     let path = Path::new(name);
     if let Some(client) = Client::shipped(name) {
         return Ok(Recognised::named(client));

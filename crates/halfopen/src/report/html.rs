@@ -4,7 +4,7 @@
 //! page forbids itself scripts and the network.
 
 mod bracket;
-mod pauses;
+pub(super) mod pauses;
 mod sequence;
 mod timelines;
 
@@ -32,6 +32,29 @@ pub(crate) fn html(report: &Report, pictures: &Pictures, unseen: Option<&str>) -
     let (troubled, healthy): (Vec<_>, Vec<_>) =
         report.paths.iter().enumerate().partition(|(_, path)| path.cause != Cause::None);
     let (told, listed) = troubled.split_at(troubled.len().min(PATHS_MAX));
+    let body = html! {
+        h1 { "halfopen diagnose " (sources(report)) }
+        main {
+            @if let Some(why) = unseen.filter(|_| !troubled.is_empty()) {
+                p.note { "There is no picture of single connections: " (visible(why)) }
+            }
+            @for &(index, path) in told {
+                (trouble(path, pictures.of(index), pictures, report))
+            }
+            (others(listed, &healthy))
+            @if report.paths.is_empty() {
+                section.verdict.mild {
+                    h2 { "There is no TCP connection in it, so there is nothing to judge." }
+                }
+            }
+            (read(report))
+        }
+    };
+    document(&title(report), &body)
+}
+
+/// Wraps a body into a page of its own.
+pub(super) fn document(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -41,27 +64,10 @@ pub(crate) fn html(report: &Report, pictures: &Pictures, unseen: Option<&str>) -
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
-                title { (title(report)) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                h1 { "halfopen diagnose " (sources(report)) }
-                main {
-                    @if let Some(why) = unseen.filter(|_| !troubled.is_empty()) {
-                        p.note { "There is no picture of single connections: " (visible(why)) }
-                    }
-                    @for &(index, path) in told {
-                        (trouble(path, pictures.of(index), pictures, report))
-                    }
-                    (others(listed, &healthy))
-                    @if report.paths.is_empty() {
-                        section.verdict.mild {
-                            h2 { "There is no TCP connection in it, so there is nothing to judge." }
-                        }
-                    }
-                    (read(report))
-                }
-            }
+            body { (body) }
         }
     };
     page.into_string()
@@ -120,7 +126,7 @@ fn fix(path: &Path) -> Markup {
     }
 }
 
-fn remedy(own: &Advice) -> Markup {
+pub(super) fn remedy(own: &Advice) -> Markup {
     html! {
         @if let Some(client) = &own.client {
             p.faint { "For " (visible(&client.title)) ", known by " (visible(&client.by)) ":" }
@@ -153,7 +159,6 @@ fn lines(text: &str) -> String {
 
 fn facts(path: &Path) -> Markup {
     let mechanism = path.mechanism.map_or(String::new(), |how| format!(", {how}"));
-    let fact = |what: &str, words: &str| html! { div { dt { (what) } dd { (measured(words)) } } };
     html! {
         dl.facts {
             (fact("What it did", &advice::harm(path)))
@@ -162,6 +167,11 @@ fn facts(path: &Path) -> Markup {
             (fact("Cause", &format!("{}{mechanism}", path.cause)))
         }
     }
+}
+
+/// A fact in a box of its own.
+pub(super) fn fact(what: &str, words: &str) -> Markup {
+    html! { div { dt { (what) } dd { (measured(words)) } } }
 }
 
 fn pictures(path: &Path, picture: &Picture, all: &Pictures, report: &Report) -> Markup {
@@ -213,7 +223,7 @@ fn left_out(count: usize) -> String {
     }
 }
 
-fn figure(chart: &Markup, caption: &str) -> Markup {
+pub(super) fn figure(chart: &Markup, caption: &str) -> Markup {
     html! {
         figure {
             div.wide tabindex="0" { (chart) }
@@ -409,7 +419,7 @@ fn spaced(word: &str) -> String {
 }
 
 /// Makes text visible, and keeps a number and its unit on one line.
-fn measured(text: &str) -> String {
+pub(super) fn measured(text: &str) -> String {
     let mut kept = String::with_capacity(text.len() + 8);
     let mut after_digit = false;
     for c in visible(text).chars() {
@@ -420,7 +430,7 @@ fn measured(text: &str) -> String {
 }
 
 /// Makes a sentence of a clause.
-fn sentence(clause: &str) -> String {
+pub(super) fn sentence(clause: &str) -> String {
     let mut chars = clause.chars();
     let first: String = chars.next().map_or(String::new(), |c| c.to_uppercase().collect());
     let stop = if clause.ends_with('.') { "" } else { "." };

@@ -1,6 +1,6 @@
 //! The report for people: the verdict first, then what shows it.
 
-mod remedy;
+pub(super) mod remedy;
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
@@ -100,7 +100,7 @@ fn trouble(path: &Path, several: bool, width: usize) -> String {
 }
 
 /// A line of the verdict: a word, and what there is to say.
-fn row(word: &str, what: &str, width: usize) -> String {
+pub(super) fn row(word: &str, what: &str, width: usize) -> String {
     let options = Options::new(width)
         .initial_indent("         ")
         .subsequent_indent("         ")
@@ -146,7 +146,7 @@ fn table(path: &Path, several: bool, width: usize) -> String {
 }
 
 /// Breaks a text into lines of which all but the first are indented.
-fn hang(text: &str, indent: &str, width: usize) -> String {
+pub(super) fn hang(text: &str, indent: &str, width: usize) -> String {
     let options = Options::new(width)
         .initial_indent(indent)
         .subsequent_indent(indent)

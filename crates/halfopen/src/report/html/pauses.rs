@@ -78,6 +78,8 @@ pub(crate) enum Mark {
     Dot,
     /// A cross: it was fatal.
     Cross,
+    /// A bar: somebody closed in the open.
+    Bar,
 }
 
 /// A logarithmic axis.
@@ -156,6 +158,9 @@ fn marks(row: &Row, y: f64, scale: &Scale) -> Markup {
                 },
                 Mark::Cross => path class="dead"
                     d={ "M" (x) " " (fixed(y)) "m-5-5l10 10m0-10l-10 10" } {
+                    title { (row.words) " " (words) }
+                },
+                Mark::Bar => path class="closed" d={ "M" (x) " " (fixed(y)) "m0-8v16" } {
                     title { (row.words) " " (words) }
                 },
             }

@@ -8,7 +8,7 @@ use super::row;
 use crate::output::DIM;
 
 /// Says what to change, and what not.
-pub(super) fn remedy(advice: &Advice, width: usize) -> String {
+pub(in crate::report) fn remedy(advice: &Advice, width: usize) -> String {
     let mut text = String::new();
     if let Some(client) = &advice.client {
         let version = client.version.as_ref().map_or(String::new(), |it| format!(" ({it})"));
