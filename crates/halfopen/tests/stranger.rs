@@ -16,6 +16,11 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Verbs that run until they are told to end, and what they say first.
 const SERVICES: [(&str, &str); 1] = [("billing payment", "http://")];
 
+/// Verbs whose examples speak of hosts of their users', and the example that brings its own.
+const IN_A_LAB: &str = "measure";
+/// Not run here, for it would end guards of whoever runs the tests; `tests/prevent` runs it.
+const NOT_RUN: &str = "prevent detach";
+
 fn program() -> PathBuf {
     env::var_os("HALFOPEN").map_or_else(|| cargo_bin("halfopen"), PathBuf::from)
 }
@@ -54,24 +59,31 @@ fn verbs(above: &[&str]) -> Vec<String> {
 fn example(verb: &str) -> String {
     let words: Vec<&str> = verb.split(' ').collect();
     let help = help(&words);
+    let examples = section(&help, "Examples:").join("\n").replace("\\\n", "");
     let start = format!("halfopen {verb}");
-    let examples = section(&help, "Examples:");
-    let alone = |line: &&&str| line.starts_with(&start) && !line.contains(['|', '&', '$']);
+    let wanted = |line: &&str| {
+        if verb == IN_A_LAB {
+            return line.starts_with("halfopen reproduce --live") && line.contains(&start);
+        }
+        line.starts_with(&start) && !line.contains(['|', '&', '$'])
+    };
+    let mut lines = examples.lines().map(|line| line.strip_prefix("sudo ").unwrap_or(line));
+    let line = lines.find(wanted).unwrap_or_else(|| panic!("no example of {verb}"));
     // What stands behind three spaces explains it.
-    let line = examples.iter().find(alone).unwrap_or_else(|| panic!("no example of {verb}"));
     line.split("   ").next().unwrap().to_owned()
 }
 
 /// Sets up what examples speak of, in a folder of its own.
 fn belongings() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../captures");
-    let capture = captures.join("incident-nat350-alb1800-resttemplate/client.pcap");
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let capture = crates.join("../captures/incident-nat350-alb1800-resttemplate/client.pcap");
     fs::copy(capture, folder.path().join("client.pcap")).unwrap();
-    let configuration = captures.join("../crates/halfopen-check/tests/incident/found");
+    let incident = crates.join("halfopen-check/tests/incident/found");
     for name in ["plan.json", "application.yml", "path.toml"] {
-        fs::copy(configuration.join(name), folder.path().join(name)).unwrap();
+        fs::copy(incident.join(name), folder.path().join(name)).unwrap();
     }
+    fs::write(folder.path().join("client.py"), "print('no connection at all')\n").unwrap();
     let customer = concat!(
         r#"{"id":"c1","amount":990,"currency":"EUR","cadence":"monthly","#,
         r#""from":"2026-01-31","zone":"UTC"}"#
@@ -99,12 +111,17 @@ fn shell(folder: &Path, line: &str) -> Command {
 fn every_verb_has_an_example_that_runs() {
     let verbs = verbs(&[]);
     assert!(verbs.len() > 8, "{verbs:?}");
-    for verb in verbs.iter().filter(|verb| !SERVICES.iter().any(|(name, _)| name == verb)) {
+    let ends = |verb: &&String| !SERVICES.iter().any(|(name, _)| name == verb);
+    for verb in verbs.iter().filter(ends) {
         let folder = belongings();
         if verb == "billing init" {
             fs::remove_file(folder.path().join("billing.db")).unwrap();
         }
-        let line = example(verb);
+        // Nobody waits for long here.
+        let line = example(verb).replace("--for 10m", "--for 1s");
+        if verb == NOT_RUN {
+            continue;
+        }
         let output = shell(folder.path(), &line).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(matches!(output.status.code(), Some(0 | 1)), "{line}: {}\n{said}", output.status);

@@ -61,6 +61,7 @@ pub(crate) struct Attach {
 
 const ATTACH_HELP: &str = "\
 Examples:
+  sudo halfopen prevent attach --cgroup / --dry-run --for 10m
   sudo halfopen prevent attach --systemd billing
   sudo halfopen prevent attach --pid 4711 --idle 60s --listen 127.0.0.1:9465
   sudo halfopen prevent attach --cgroup /system.slice/billing.service --pin
@@ -101,6 +102,7 @@ pub(crate) struct Heal {
 
 const HEAL_HELP: &str = "\
 Examples:
+  sudo halfopen prevent heal --to '*:5432' --dry-run
   sudo halfopen prevent heal --to payments.internal:443 --dry-run
   sudo halfopen prevent heal --to 10.0.0.0/8 --idle 60s
   sudo nsenter --net --target 4711 halfopen prevent heal --to '*:5432'
@@ -109,7 +111,7 @@ Exit code: 0 done; 2 failed, or the kernel refused to change a connection.";
 
 /// Tells which cgroups are guarded, and what was counted there.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  sudo halfopen prevent status")]
+#[command(after_help = "Examples:\n  sudo halfopen prevent status")]
 pub(crate) struct Status {
     /// Print for programs.
     #[arg(long)]
