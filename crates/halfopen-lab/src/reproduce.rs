@@ -52,8 +52,6 @@ pub use request::{Attempt, Outcome, Request};
 pub(crate) use stage::Stage;
 pub use truth::Truth;
 
-use log::Log;
-
 /// What happened when a scenario ran.
 #[derive(Debug)]
 pub struct Reproduction {
@@ -192,28 +190,8 @@ fn run(scenario: &Scenario, seed: u64, watched: bool) -> Result<Reproduction, Er
         Vec::new()
     };
     let (events, charged) = (stage.events()?, stage.charged()?);
-    let play = stage.play;
-    let mut deeds = play.deeds.take();
-    deeds.sort_by_key(|deed| deed.at);
-    Ok(Reproduction {
-        server: SERVER,
-        began_at: play.began_at,
-        events,
-        // What is still under way ends with the world, and is logged as unfinished.
-        requests: play.requests.take(),
-        deeds,
-        sights: stage::finish(sights),
-        pool: play.accounts.tally(),
-        ended_idle: play.accounts.ended_idle(),
-        counted: play.hops.counted(),
-        access_log: play.hops.records.requests(),
-        connection_log: play.hops.records.connections(),
-        runs: play.runs.take(),
-        charged,
-        payments: play.payments.iter().flat_map(Log::take).collect(),
-        sockets,
-        wire_log: play.wire_log.map(|sink| sink.take()).unwrap_or_default(),
-    })
+    let sights = stage::finish(sights);
+    Ok(Reproduction { events, sights, charged, sockets, ..stage.play.tell() })
 }
 
 impl Reproduction {

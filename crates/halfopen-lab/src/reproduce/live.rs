@@ -20,11 +20,10 @@ use halfopen_live::namespace::Namespace;
 use halfopen_live::networks::{self, INTERFACE, Joined, Networks};
 use halfopen_live::recording::{self, Recording};
 
+use crate::reproduce::Reproduction;
 use crate::reproduce::hops::Hops;
-use crate::reproduce::log::Log;
 use crate::reproduce::machine::Kernel;
 use crate::reproduce::play::{self, CLIENT, Keep, Play};
-use crate::reproduce::{Reproduction, Sight};
 
 pub use crate::reproduce::cast::starts;
 pub use crate::reproduce::play::SERVER;
@@ -160,32 +159,14 @@ impl<W: Write + Send + 'static> Lab<W> {
     pub fn finish(self) -> Result<Live<W>, Error> {
         let Self { play, joined, clock, mut heard, recordings } = self;
         let (end, status) = (clock.now(), joined.handle().status());
-        let (requests, mut deeds) = (play.requests.take(), play.deeds.take());
-        deeds.sort_by_key(|deed| deed.at);
+        let told = play.tell();
         let charged = charged(&play, &joined)?;
         // While the interfaces are there: they go with the path.
         let recorded = recordings.into_iter().map(finish).collect::<Result<Vec<_>, _>>()?;
         let delays = joined.stop()?;
         heard.listen_to_the_end();
         let events = heard.until(end, status.events_missed)?;
-        let run = Reproduction {
-            server: SERVER,
-            began_at: play.began_at,
-            requests,
-            deeds,
-            events,
-            sights: Vec::<Sight>::new(),
-            pool: play.accounts.tally(),
-            ended_idle: play.accounts.ended_idle(),
-            counted: play.hops.counted(),
-            access_log: play.hops.records.requests(),
-            connection_log: play.hops.records.connections(),
-            runs: play.runs.take(),
-            charged,
-            payments: play.payments.iter().flat_map(Log::take).collect(),
-            sockets: Vec::new(),
-            wire_log: play.wire_log.map(|sink| sink.take()).unwrap_or_default(),
-        };
+        let run = Reproduction { events, charged, ..told };
         Ok(Live { run, recorded, delays, status })
     }
 }

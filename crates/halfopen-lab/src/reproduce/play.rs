@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use halfopen_billing::payment::book::Charged;
 use halfopen_billing::scheduler;
 use halfopen_billing::storage::Sqlite;
 use halfopen_core::hop::Command;
@@ -18,7 +19,7 @@ use crate::reproduce::hops::Hops;
 use crate::reproduce::log::Log;
 use crate::reproduce::machine::Machine;
 use crate::reproduce::pool::{self, Sink};
-use crate::reproduce::{Burst, Deed, Error, Request, client, far_end};
+use crate::reproduce::{Burst, Deed, Error, Reproduction, Request, client, far_end};
 
 /// Where the client stands; RFC 1918.
 pub(super) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
@@ -161,6 +162,32 @@ impl<M: Machine> Play<M> {
             }
         }
         Ok(())
+    }
+
+    /// Takes what was written down until now. What others saw of it is left empty: the events of
+    /// the hops, the charges in the book, captures and socket tables.
+    pub(super) fn tell(&self) -> Reproduction {
+        let mut deeds = self.deeds.take();
+        deeds.sort_by_key(|deed| deed.at);
+        Reproduction {
+            server: SERVER,
+            began_at: self.began_at,
+            // What is still under way ends with the world, and is logged as unfinished.
+            requests: self.requests.take(),
+            deeds,
+            events: Vec::new(),
+            sights: Vec::new(),
+            pool: self.accounts.tally(),
+            ended_idle: self.accounts.ended_idle(),
+            counted: self.hops.counted(),
+            access_log: self.hops.records.requests(),
+            connection_log: self.hops.records.connections(),
+            runs: self.runs.take(),
+            charged: Charged::new(),
+            payments: self.payments.iter().flat_map(Log::take).collect(),
+            sockets: Vec::new(),
+            wire_log: self.wire_log.as_ref().map(Sink::take).unwrap_or_default(),
+        }
     }
 }
 
