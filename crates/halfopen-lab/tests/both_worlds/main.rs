@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(clippy::print_stdout, reason = "it says how late things were")]
 
+#[path = "../../../halfopen-live/tests/contained/owner.rs"]
 mod owner;
 mod story;
 
