@@ -199,6 +199,11 @@ impl Gateway {
     pub fn config(&self, external: Vec<IpAddr>) -> GatewayConfig {
         self.config.clone().translating_to(external)
     }
+
+    /// Sets it up in another way. The addresses that it translates to do not matter here.
+    pub fn set_config(&mut self, config: GatewayConfig) {
+        self.config = config;
+    }
 }
 
 /// A hop that ends connections and opens others.
@@ -349,6 +354,14 @@ impl Scenario {
     pub fn shipped(name: &str) -> Option<Self> {
         let text = Self::text(name)?;
         Some(Self::parse(name, text).expect("a test reads every scenario that ships"))
+    }
+
+    /// Returns the gateways of its path, from the inside to the outside.
+    pub fn gateways(&self) -> impl Iterator<Item = &Gateway> {
+        self.path.iter().filter_map(|station| match station {
+            Station::Gateway(gateway) => Some(&**gateway),
+            Station::Link(_) | Station::Balancer(_) => None,
+        })
     }
 
     /// Returns the text of the scenario `name` if it ships: a start for one's own.

@@ -21,7 +21,7 @@ use std::str::FromStr as _;
 
 use halfopen_billing::calendar;
 use halfopen_core::rng::Rng;
-use halfopen_core::scenario::{Scenario, Station};
+use halfopen_core::scenario::Scenario;
 use halfopen_core::time::{Duration, Instant};
 
 use crate::reproduce::Burst;
@@ -167,11 +167,7 @@ pub struct Outline {
 /// long; `None` if none ever does.
 #[must_use]
 pub fn limit(scenario: &Scenario) -> Option<(&str, Duration)> {
-    let gateways = scenario.path.iter().filter_map(|station| match station {
-        Station::Gateway(gateway) => Some(gateway),
-        Station::Link(_) | Station::Balancer(_) => None,
-    });
-    let limits = gateways.filter_map(|gateway| {
+    let limits = scenario.gateways().filter_map(|gateway| {
         let timers = gateway.config(Vec::new()).idle.timers;
         Some((gateway.name.as_str(), timers.tcp_established?))
     });

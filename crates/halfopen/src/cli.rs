@@ -18,6 +18,7 @@ use anstream::ColorChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use lab::Lab;
+pub(crate) use lab::Who;
 use live::Live;
 pub(crate) use sweep::Sweep;
 use traffic::Traffic;

@@ -1,6 +1,6 @@
 //! The hops of a scenario's path, of which some are asked what they know when the run is over.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use halfopen_core::balancer::Balancer;
@@ -53,9 +53,7 @@ impl Hops {
                     let number = u8::try_from(kept.gateways.len() + 1);
                     let number = number.ok().filter(|&number| number < u8::MAX);
                     let number = number.ok_or(Error::TooManyGateways)?;
-                    // RFC 5737, TEST-NET-3
-                    let external = IpAddr::V4(Ipv4Addr::new(203, 0, 113, number));
-                    let hop = Gateway::new(gateway.config(vec![external]), rng);
+                    let hop = Gateway::new(gateway.config(vec![external(number).into()]), rng);
                     let name = gateway.name.clone();
                     let hop = hop.map_err(|error| Error::Gateway { name: name.clone(), error })?;
                     let hop = Kept::new(hop);
@@ -83,6 +81,12 @@ impl Hops {
         };
         self.gateways.iter().map(counted).collect()
     }
+}
+
+/// Returns the address that a gateway translates to, by its number, which counts from 1; RFC 5737,
+/// TEST-NET-3.
+pub(super) const fn external(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(203, 0, 113, number)
 }
 
 /// A hop that is on a path and can still be asked.

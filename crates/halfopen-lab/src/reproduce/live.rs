@@ -7,6 +7,8 @@
 use core::ops::ControlFlow;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 
 use halfopen_billing::payment::book::{Book as _, Charged};
@@ -25,6 +27,9 @@ use crate::reproduce::hops::Hops;
 use crate::reproduce::machine::Kernel;
 use crate::reproduce::play::{self, CLIENT, Keep, Play};
 
+mod gateways;
+
+pub use self::gateways::{Gateways, Unfit};
 pub use crate::reproduce::cast::starts;
 pub use crate::reproduce::play::SERVER;
 
@@ -39,6 +44,9 @@ pub enum Error {
     /// It cannot be run at all.
     #[error(transparent)]
     Scenario(#[from] super::Error),
+    /// The kernel cannot be its gateways.
+    #[error(transparent)]
+    Gateways(#[from] Unfit),
     /// The networks could not be made, or did not last.
     #[error(transparent)]
     Networks(#[from] networks::Error),
@@ -59,6 +67,7 @@ pub struct Lab<W> {
     clock: Clock,
     heard: Heard,
     recordings: Vec<(String, Recording<W>)>,
+    differing: Arc<AtomicU64>,
 }
 
 /// What was seen at one place.
@@ -83,12 +92,22 @@ pub struct Live<W> {
     pub delays: Delays,
     /// What was carried.
     pub status: Status,
+    /// How many packets met something else at the kernel's gateways than they would have at the
+    /// project's own, by whose account all else is told.
+    pub differing: u64,
 }
 
 impl<W: Write + Send + 'static> Lab<W> {
-    /// Makes the networks, and starts the path and who answers. The captures of the client's
-    /// end and of the far end are written into `captures`.
-    pub fn start(scenario: &Scenario, seed: u64, captures: [W; 2]) -> Result<Self, Error> {
+    /// Makes the networks, and starts the path with these gateways and who answers. The captures of
+    /// the client's end and of the far end are written into `captures`.
+    ///
+    /// It fails if the gateways cannot be those of the scenario: [`Gateways::nearest`] has some.
+    pub fn start(
+        scenario: &Scenario,
+        seed: u64,
+        gateways: Gateways,
+        captures: [W; 2],
+    ) -> Result<Self, Error> {
         let addresses = play::servers(scenario)?;
         let hosts: Vec<IpAddr> = addresses.iter().map(SocketAddr::ip).collect();
         let networks = Networks::new(&[CLIENT], &hosts)?;
@@ -103,6 +122,8 @@ impl<W: Write + Send + 'static> Lab<W> {
         let (clock, mut rng) = (Clock::start(), Rng::new(seed));
         let (ends, began_at) = ((SERVER, addresses.as_slice()), clock.began_at());
         let (hops, row) = Hops::make(scenario, || rng.fork(), ends, began_at, Keep::All.entries())?;
+        let differing = Arc::default();
+        let row = gateways.place(scenario, row, &differing)?;
         let (joined, events) = networks.join(Path::new(row), clock)?;
         let host = |name: &str, end: &networks::End| Kernel::new(name, end.clone(), clock);
         let servers = addresses
@@ -120,7 +141,7 @@ impl<W: Write + Send + 'static> Lab<W> {
             joined.handle().command(at, hop, command);
         }
         let heard = Heard { from: events, events: Vec::new(), missed: 0 };
-        Ok(Self { play, joined, clock, heard, recordings })
+        Ok(Self { play, joined, clock, heard, recordings, differing })
     }
 
     /// Starts the scenario's own client.
@@ -157,7 +178,7 @@ impl<W: Write + Send + 'static> Lab<W> {
 
     /// Ends it and tells what happened.
     pub fn finish(self) -> Result<Live<W>, Error> {
-        let Self { play, joined, clock, mut heard, recordings } = self;
+        let Self { play, joined, clock, mut heard, recordings, differing } = self;
         let (end, status) = (clock.now(), joined.handle().status());
         let told = play.tell();
         let charged = charged(&play, &joined)?;
@@ -167,7 +188,8 @@ impl<W: Write + Send + 'static> Lab<W> {
         heard.listen_to_the_end();
         let events = heard.until(end, status.events_missed)?;
         let run = Reproduction { events, charged, ..told };
-        Ok(Live { run, recorded, delays, status })
+        let differing = differing.load(Ordering::Relaxed);
+        Ok(Live { run, recorded, delays, status, differing })
     }
 }
 

@@ -18,7 +18,7 @@ use std::thread;
 use halfopen_core::scenario::Scenario;
 use halfopen_core::speed::Speed;
 use halfopen_core::time::{Duration, Instant};
-use halfopen_lab::reproduce::live::Lab;
+use halfopen_lab::reproduce::live::{Gateways, Lab};
 use halfopen_lab::reproduce::{Reproduction, reproduce};
 
 use owner::as_owner;
@@ -37,6 +37,8 @@ struct Played {
     run: Reproduction,
     /// How late the path was told of what was due, at most.
     delay: Duration,
+    /// How many packets the kernel treated in another way than we would have.
+    differing: u64,
 }
 
 /// Returns a scenario that is so much faster that it takes about half a minute.
@@ -45,11 +47,12 @@ fn fast(scenario: &Scenario) -> Scenario {
     scenario.sped_up(Speed::new(half_minutes).unwrap()).unwrap()
 }
 
-fn play(scenario: Scenario) -> Played {
+fn play(scenario: Scenario, gateways: Gateways) -> Played {
     let simulated = reproduce(&scenario, scenario.seed).unwrap();
     let mut attempt = 1;
     loop {
-        let mut lab = Lab::start(&scenario, scenario.seed, [Vec::new(), Vec::new()]).unwrap();
+        let captures = [Vec::new(), Vec::new()];
+        let mut lab = Lab::start(&scenario, scenario.seed, gateways, captures).unwrap();
         lab.ask(&scenario).unwrap();
         let end = Instant::EPOCH + scenario.length;
         lab.run(Some(end), |_, _| ControlFlow::Continue(()));
@@ -59,7 +62,7 @@ fn play(scenario: Scenario) -> Played {
         // The chance of a loss is another in each world, and so is when what follows begins.
         let is_by_chance = Depth::of(&scenario.name) == Depth::Kinds;
         if late <= DELAY_MAX || is_by_chance || attempt == ATTEMPTS {
-            return Played { scenario, run: live.run, delay };
+            return Played { scenario, run: live.run, delay, differing: live.differing };
         }
         attempt += 1;
     }
@@ -82,7 +85,7 @@ fn every_scenario_has_the_same_events_in_both_worlds() {
         let played: Vec<Played> = thread::scope(|scope| {
             let runs: Vec<_> = Scenario::names()
                 .map(|name| fast(&Scenario::shipped(name).unwrap()))
-                .map(|scenario| scope.spawn(move || play(scenario)))
+                .map(|scenario| scope.spawn(move || play(scenario, Gateways::Own)))
                 .collect();
             runs.into_iter().map(|run| run.join().unwrap()).collect()
         });
@@ -97,6 +100,28 @@ fn every_scenario_has_the_same_events_in_both_worlds() {
         }
         assert!(wrong.is_empty(), "the worlds differ:\n{wrong}");
         a_gateway_that_forgets_sooner_is_noticed(&played);
+    });
+}
+
+/// Netfilter's timers are in jiffies, those of its witness in nanoseconds.
+#[test]
+fn the_same_happens_when_the_kernel_is_the_gateway() {
+    as_owner(|| {
+        let names = ["incident", "nat-resets-next-packet", "firewall-drops-silently", "two-boxes"];
+        let played: Vec<Played> = thread::scope(|scope| {
+            let runs = names.map(|name| {
+                let scenario = fast(&Scenario::shipped(name).unwrap());
+                let scenario = Gateways::Kernel.nearest(&scenario).unwrap();
+                scope.spawn(move || play(scenario, Gateways::Kernel))
+            });
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        for played in &played {
+            let (differences, lateness) = differences(played, &played.scenario);
+            println!("{} through netfilter: {lateness}", played.scenario.name);
+            assert_eq!(differences, [""; 0], "{}", played.scenario.name);
+            assert_eq!(played.differing, 0, "{}", played.scenario.name);
+        }
     });
 }
 

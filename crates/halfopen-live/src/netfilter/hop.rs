@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use halfopen_core::gateway::GatewayConfig;
 use halfopen_core::hop::{Command, Hop, Output, Side};
@@ -29,25 +31,21 @@ pub struct KernelGateway {
     /// The port of the witness, by the far end and the kernel's port.
     names: BTreeMap<(SocketAddr, u16), u16>,
     outputs: VecDeque<Output>,
-    differing: u64,
+    differing: Arc<AtomicU64>,
 }
 
 impl KernelGateway {
-    /// Makes the gateway that `config` describes, whose inside is these networks.
+    /// Makes the gateway that `config` describes, whose inside is these networks. Packets that
+    /// meet something else than they would have with the witness are added to `differing`.
     pub fn new(
         config: GatewayConfig,
         inside: Vec<(Ipv4Addr, u8)>,
         witness: Box<dyn Hop>,
+        differing: Arc<AtomicU64>,
     ) -> Result<Self, RouterError> {
         let router = Some(Router::new(&config, &inside)?);
         let (names, outputs) = (BTreeMap::new(), VecDeque::new());
-        Ok(Self { config, inside, router, witness, names, outputs, differing: 0 })
-    }
-
-    /// Returns how many packets met something else than they would have with the witness.
-    #[must_use]
-    pub const fn differing(&self) -> u64 {
-        self.differing
+        Ok(Self { config, inside, router, witness, names, outputs, differing })
     }
 
     /// Takes the events of the witness, and returns what it sent.
@@ -116,7 +114,8 @@ impl Hop for KernelGateway {
         self.witness.handle_packet(now, side, shown);
         let witnessed = self.hear();
         let to = |sent: &[(Side, Packet)]| sent.iter().map(|(to, _)| *to).collect::<Vec<_>>();
-        self.differing += u64::from(to(&sent) != to(&witnessed));
+        let differs = to(&sent) != to(&witnessed);
+        self.differing.fetch_add(u64::from(differs), Ordering::Relaxed);
         if side == Side::Inside {
             self.learn_names(&sent, &witnessed);
         }

@@ -1,5 +1,7 @@
 //! The kernel's gateway on a path.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant as Clock};
 
@@ -26,6 +28,8 @@ struct Scene {
     now: Instant,
     ends: Ends,
     events: Vec<EventKind>,
+    /// How many packets met something else than with the witness.
+    differing: Arc<AtomicU64>,
 }
 
 impl Scene {
@@ -33,10 +37,13 @@ impl Scene {
         let mut config: GatewayConfig = Setup::Resetting.config();
         config.translation.as_mut().unwrap().preserve_port = false;
         let witness = Gateway::new(config.clone(), Rng::new(7)).unwrap();
-        let hop = KernelGateway::new(config, vec![CLIENTS], Box::new(witness)).unwrap();
+        let differing = Arc::default();
+        let witness = Box::new(witness);
+        let hop = KernelGateway::new(config, vec![CLIENTS], witness, Arc::clone(&differing));
+        let hop = hop.unwrap();
         let ends = Ends::of(0, Flow::Tcp);
         let (path, start) = (Path::new(vec![Box::new(hop)]), Clock::now());
-        Self { path, start, now: Instant::EPOCH, ends, events: Vec::new() }
+        Self { path, start, now: Instant::EPOCH, ends, events: Vec::new(), differing }
     }
 
     /// A connection after its handshake.
@@ -100,6 +107,7 @@ fn a_request_after_the_pause_is_reset_by_the_kernel_and_the_witness_says_why() {
         };
         assert!(scene.events.iter().any(forgot), "{:?}", scene.events);
         assert!(scene.events.iter().any(reset), "{:?}", scene.events);
+        assert_eq!(scene.differing.load(Ordering::Relaxed), 0);
     });
 }
 

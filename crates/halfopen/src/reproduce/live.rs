@@ -4,18 +4,18 @@ use core::ops::ControlFlow;
 use std::fs::File;
 use std::io::{BufWriter, Read as _, Seek as _};
 
-use halfopen_core::scenario::Scenario;
+use halfopen_core::scenario::{Gateway, Scenario};
 use halfopen_core::speed::Speed;
 use halfopen_core::time::{Duration, Instant};
 use halfopen_lab::reproduce::Sight;
-use halfopen_lab::reproduce::live::{Lab, Live, Recorded};
+use halfopen_lab::reproduce::live::{Gateways, Lab, Live, Recorded};
 use halfopen_live::namespace::become_owner;
 
 use super::captures::Files;
 use super::evidence;
 use super::trial::{Punctuality, Trial};
 use crate::Outcome;
-use crate::cli::Reproduce;
+use crate::cli::{Reproduce, Who};
 use crate::diagnose::Interrupt;
 use crate::failure::Failure;
 use crate::output;
@@ -32,13 +32,19 @@ const CAPTURE_MAX: u64 = 256 << 20;
 
 pub(super) fn run(order: &Reproduce, scenario: &Scenario) -> Result<Outcome, Failure> {
     become_owner().map_err(LabFailure::Refused)?;
-    let scenario = sped_up(scenario, order.lab.speed)?;
+    let gateways = match order.lab.gateway {
+        Who::Own => Gateways::Own,
+        Who::Kernel => Gateways::Kernel,
+    };
+    let fast = sped_up(scenario, order.lab.speed)?;
+    let scenario = gateways.nearest(&fast).map_err(LabFailure::Unfit)?;
+    remark_on_timers(&fast, &scenario);
     let seed = order.seed.unwrap_or(scenario.seed);
     let mut files = Files::new(order.captures.as_deref())?;
     let captures = [files.create("client")?, files.create("far-end")?].map(BufWriter::new);
     let failed = |error| LabFailure::Run { scenario: scenario.name.clone(), error };
     let interrupt = Interrupt::listen();
-    let mut lab = Lab::start(&scenario, seed, captures).map_err(failed)?;
+    let mut lab = Lab::start(&scenario, seed, gateways, captures).map_err(failed)?;
     let code = if let Some(program) = command::program(order, &scenario) {
         Some(command::run(program, &mut lab)?)
     } else {
@@ -47,7 +53,7 @@ pub(super) fn run(order: &Reproduce, scenario: &Scenario) -> Result<Outcome, Fai
         None
     };
     interrupt.reading_is_over();
-    let Live { mut run, recorded, delays, status } = lab.finish().map_err(failed)?;
+    let Live { mut run, recorded, delays, status, differing } = lab.finish().map_err(failed)?;
     for recorded in recorded {
         run.sights.push(sight(recorded).map_err(LabFailure::Read)?);
     }
@@ -57,6 +63,8 @@ pub(super) fn run(order: &Reproduce, scenario: &Scenario) -> Result<Outcome, Fai
         packets: status.taken.inside + status.taken.outside,
         delay_median_s: Seconds(delays.quantile(0.5)),
         delay_max_s: Seconds(delays.quantile(1.0)),
+        gateway: order.lab.gateway,
+        differing,
     };
     let trial = Trial::new(&scenario, seed, &run, files.keep()).on_real_packets(punctuality);
     let trial = if code.is_some() { trial.of_another_client() } else { trial };
@@ -93,6 +101,22 @@ fn sped_up(scenario: &Scenario, speed: Option<Speed>) -> Result<Scenario, LabFai
     fast.or_else(|slower| scenario.sped_up(slower.largest)).map_err(LabFailure::TooFast)
 }
 
+/// Says which gateways forget idle connections at another time than they were to.
+fn remark_on_timers(wanted: &Scenario, had: &Scenario) {
+    for (wanted, had) in wanted.gateways().zip(had.gateways()) {
+        let limit = |it: &Gateway| it.config(Vec::new()).idle.timers.tcp_established;
+        let (Some(wanted), Some(limit)) = (limit(wanted), limit(had)) else { continue };
+        if wanted != limit {
+            output::remark(&format!(
+                "the kernel counts whole seconds: `{}` forgets after {} instead of {}",
+                had.name,
+                Seconds(limit),
+                Seconds(wanted)
+            ));
+        }
+    }
+}
+
 /// Reads what was written at a place.
 fn sight(recorded: Recorded<BufWriter<File>>) -> std::io::Result<Sight> {
     let Recorded { place, out, missed } = recorded;
@@ -116,6 +140,8 @@ pub(crate) enum LabFailure {
     Refused(halfopen_live::namespace::Refusal),
     #[error("{0}")]
     TooFast(halfopen_core::scenario::TooFast),
+    #[error("{0}")]
+    Unfit(halfopen_lab::reproduce::live::Unfit),
     #[error("the scenario `{scenario}` cannot be run on real packets: {error}")]
     Run { scenario: String, error: halfopen_lab::reproduce::live::Error },
     #[error("the client cannot be tried: {0}")]

@@ -5,13 +5,14 @@ use core::fmt::Write as _;
 use halfopen_capture::{Limits, PathReport, Points, Source};
 use halfopen_core::cause::{Cause, Culprit, Harm, Mechanism};
 use halfopen_core::profile::Fact;
-use halfopen_core::scenario::{Expectation, Gateway, Scenario, Station};
+use halfopen_core::scenario::{Expectation, Gateway, Scenario};
 use halfopen_core::time::{Duration, Instant};
 use halfopen_lab::reproduce::{Reproduction, Truth};
 use serde::Serialize;
 use textwrap::{Options, WordSplitter};
 
 use super::timeline::{self, Line};
+use crate::cli::Who;
 use crate::output::{BAD, BOLD, DIM, GOOD};
 use crate::report::{self, Report, Seconds};
 
@@ -50,6 +51,28 @@ pub(super) struct Punctuality {
     pub(super) delay_median_s: Seconds,
     /// And at most.
     pub(super) delay_max_s: Seconds,
+    /// Who the gateways were.
+    pub(super) gateway: Who,
+    /// How many packets met something else at the kernel's gateways than at halfopen's own.
+    pub(super) differing: u64,
+}
+
+impl Punctuality {
+    fn tell(&self, text: &mut String) {
+        let Self { speed, packets, delay_median_s, delay_max_s, gateway, differing } = self;
+        let _ = writeln!(
+            text,
+            "{DIM}{packets} packets; timers ran {speed} times faster, and late by \
+             {delay_median_s} in half of the cases, by {delay_max_s} at most{DIM:#}",
+        );
+        if *gateway == Who::Kernel {
+            let _ = writeln!(
+                text,
+                "{DIM}the kernel was the gateway; {differing} packets met something else there \
+                 than at halfopen's own, which tells what happened{DIM:#}",
+            );
+        }
+    }
 }
 
 /// What is said of a path, by whomever. What is left open is `None`.
@@ -145,13 +168,8 @@ impl Trial {
             Seconds(scenario.length),
             self.requests
         );
-        if let Some(Punctuality { speed, packets, delay_median_s, delay_max_s }) = self.punctuality
-        {
-            let _ = writeln!(
-                text,
-                "{DIM}{packets} packets; timers ran {speed} times faster, and late by \
-                 {delay_median_s} in half of the cases, by {delay_max_s} at most{DIM:#}",
-            );
+        if let Some(punctuality) = &self.punctuality {
+            punctuality.tell(&mut text);
         }
         text
     }
@@ -206,7 +224,7 @@ impl Trial {
     /// Tells what this run rests on that nothing confirms.
     fn tell_assumptions(&self, text: &mut String) {
         let mut told = false;
-        for gateway in gateways(&self.scenario) {
+        for gateway in self.scenario.gateways() {
             let values: Vec<String> =
                 assumed(gateway).map(|fact| format!("{} {}", fact.key, fact.value)).collect();
             if values.is_empty() {
@@ -243,7 +261,9 @@ impl Trial {
             truth: self.truth,
             expected: self.expected,
             verdict_is_true: self.verdict_is_true(),
-            assumed: gateways(&self.scenario)
+            assumed: self
+                .scenario
+                .gateways()
                 .flat_map(|gateway| {
                     assumed(gateway).map(|fact| Assumption {
                         place: &gateway.name,
@@ -300,13 +320,6 @@ impl<'a> JsonLine<'a> {
     fn of(line: &'a Line) -> Self {
         Self { at_ns: line.at.as_nanos(), place: &line.place, what: &line.what }
     }
-}
-
-fn gateways(scenario: &Scenario) -> impl Iterator<Item = &Gateway> {
-    scenario.path.iter().filter_map(|station| match station {
-        Station::Gateway(gateway) => Some(&**gateway),
-        Station::Link(_) | Station::Balancer(_) => None,
-    })
 }
 
 /// Returns what is assumed of a gateway and can matter to a scenario, whose programs speak TCP.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use halfopen_core::gateway::{Gateway, GatewayConfig, OutOfWindow};
 use halfopen_core::hop::Hop;
@@ -74,7 +75,10 @@ pub(crate) fn join_by_kernel(networks: Networks, config: &GatewayConfig) -> Join
     let config = GatewayConfig { out_of_window: OutOfWindow::Pass, ..Netfilter::nearest(config) };
     let witness = Gateway::new(config.clone(), Rng::new(0)).unwrap();
     let inside = vec![(CLIENT, 32)];
-    join_by(networks, Box::new(KernelGateway::new(config, inside, Box::new(witness)).unwrap()))
+    join_by(
+        networks,
+        Box::new(KernelGateway::new(config, inside, Box::new(witness), Arc::default()).unwrap()),
+    )
 }
 
 fn join_by(networks: Networks, gateway: Box<dyn Hop>) -> Joined {
