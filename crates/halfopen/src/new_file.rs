@@ -47,6 +47,26 @@ impl NewFile {
         Ok(Self { path: path.to_owned(), place, replace })
     }
 
+    /// Begins a file that can also be read: no pipe, and nothing else that is there.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn create_readable(path: &Path) -> Result<(Self, File), Failure> {
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(Failure::Exists(path.to_owned()));
+        }
+        let new = Self::create(path, false)?;
+        let file = match &new.place {
+            Place::Nameless(file) | Place::There(file) => file,
+            Place::Beside(file) => file.as_file(),
+        };
+        let file = file.try_clone().map_err(|error| new.failed(error))?;
+        Ok((new, file))
+    }
+
+    /// Returns where it will be.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns what went wrong as it was written.
     pub(crate) fn failed(&self, error: io::Error) -> Failure {
         Failure::Save { path: self.path.clone(), error }
@@ -120,7 +140,7 @@ mod nameless {
     /// Begins a file in a folder; `None` if this file system has none without a name, or they could
     /// not be given one.
     pub(super) fn create(folder: &Path) -> Option<File> {
-        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         let file = File::from(open(folder, flags, Mode::from_raw_mode(0o666)).ok()?);
         place(&file).exists().then_some(file)
     }

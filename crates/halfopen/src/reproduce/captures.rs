@@ -1,12 +1,15 @@
 //! Captures and logs as files.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+#[cfg(target_os = "linux")]
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use halfopen_lab::reproduce::Sight;
 
 use crate::failure::Failure;
+use crate::new_file::NewFile;
 
 /// Writes a file for each place and each log into `folder`, which is made if it is not there. No
 /// file is overwritten, and none is left if one of them is there already or cannot be written.
@@ -17,20 +20,18 @@ pub(super) fn write(
 ) -> Result<Vec<String>, Failure> {
     let mut files = Files::new(Some(folder))?;
     for Sight { place, capture } in sights {
-        let (path, mut file) = files.create_in(folder, &files.capture_name(place))?;
-        file.write_all(capture).map_err(|error| Failure::Save { path, error })?;
+        files.add(folder, &files.capture_name(place), capture)?;
     }
     files.write(logs)?;
-    Ok(files.keep())
+    files.keep()
 }
 
-/// Files of a run, which are removed unless they are [kept](Self::keep).
+/// Files of a run, which have no names unless they are [kept](Self::keep).
 #[derive(Debug)]
 pub(super) struct Files {
     /// `None` if nobody wants files.
     folder: Option<PathBuf>,
-    /// Those that were made.
-    made: Vec<PathBuf>,
+    begun: Vec<NewFile>,
 }
 
 impl Files {
@@ -40,58 +41,59 @@ impl Files {
             let failed = |error| Failure::Save { path: folder.to_owned(), error };
             fs::create_dir_all(folder).map_err(failed)?;
         }
-        Ok(Self { folder: folder.map(Path::to_owned), made: Vec::new() })
+        Ok(Self { folder: folder.map(Path::to_owned), begun: Vec::new() })
     }
 
-    /// Makes the file of a capture, to be written and read; without a folder, one that has no name
-    /// and goes away by itself.
+    /// Begins the file of a capture, to be written and read; without a folder, one that goes away
+    /// by itself.
     #[cfg(target_os = "linux")]
     pub(super) fn create(&mut self, place: &str) -> Result<File, Failure> {
-        match self.folder.clone() {
-            Some(folder) => Ok(self.create_in(&folder, &self.capture_name(place))?.1),
-            None => tempfile::tempfile()
-                .map_err(|error| Failure::Save { path: std::env::temp_dir(), error }),
-        }
+        let Some(folder) = &self.folder else {
+            let failed = |error| Failure::Save { path: std::env::temp_dir(), error };
+            return tempfile::tempfile().map_err(failed);
+        };
+        let (new, file) = NewFile::create_readable(&folder.join(self.capture_name(place)))?;
+        self.begun.push(new);
+        Ok(file)
     }
 
     /// Writes logs, if anybody wants files.
     pub(super) fn write(&mut self, logs: &[(String, Vec<u8>)]) -> Result<(), Failure> {
         let Some(folder) = self.folder.clone() else { return Ok(()) };
-        for (name, text) in logs {
-            let (path, mut file) = self.create_in(&folder, name)?;
-            file.write_all(text).map_err(|error| Failure::Save { path, error })?;
+        logs.iter().try_for_each(|(name, text)| self.add(&folder, name, text))
+    }
+
+    /// Gives the files their names, which it returns; all of them or none.
+    pub(super) fn keep(self) -> Result<Vec<String>, Failure> {
+        let mut named = Named(Vec::new());
+        for file in self.begun {
+            let path = file.path().to_owned();
+            file.finish()?;
+            named.0.push(path);
         }
+        Ok(core::mem::take(&mut named.0).iter().map(|path| path.display().to_string()).collect())
+    }
+
+    fn add(&mut self, folder: &Path, name: &str, content: &[u8]) -> Result<(), Failure> {
+        let mut file = NewFile::create(&folder.join(name), false)?;
+        file.write_all(content).map_err(|error| file.failed(error))?;
+        self.begun.push(file);
         Ok(())
-    }
-
-    /// Returns the names of the files, which stay.
-    pub(super) fn keep(mut self) -> Vec<String> {
-        core::mem::take(&mut self.made).iter().map(|path| path.display().to_string()).collect()
-    }
-
-    fn create_in(&mut self, folder: &Path, name: &str) -> Result<(PathBuf, File), Failure> {
-        let path = folder.join(name);
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
-        let file = file.map_err(|error| {
-            if error.kind() == io::ErrorKind::AlreadyExists {
-                return Failure::Exists(path.clone());
-            }
-            Failure::Save { path: path.clone(), error }
-        })?;
-        self.made.push(path.clone());
-        Ok((path, file))
     }
 
     /// Names the file of the next capture.
     fn capture_name(&self, place: &str) -> String {
-        file_name(self.made.len(), place)
+        file_name(self.begun.len(), place)
     }
 }
 
-impl Drop for Files {
+/// Files that are removed again if a later one cannot have its name.
+struct Named(Vec<PathBuf>);
+
+impl Drop for Named {
     fn drop(&mut self) {
         // What is left behind would keep the next run from writing its own.
-        for path in &self.made {
+        for path in &self.0 {
             drop(fs::remove_file(path));
         }
     }

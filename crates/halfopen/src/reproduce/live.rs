@@ -66,7 +66,7 @@ pub(super) fn run(order: &Reproduce, scenario: &Scenario) -> Result<Outcome, Fai
         gateway: order.lab.gateway,
         differing,
     };
-    let trial = Trial::new(&scenario, seed, &run, files.keep()).on_real_packets(punctuality);
+    let trial = Trial::new(&scenario, seed, &run, files.keep()?).on_real_packets(punctuality);
     let trial = if code.is_some() { trial.of_another_client() } else { trial };
     output::print(&if order.json { trial.json() } else { trial.text() })?;
     Ok(match code {
