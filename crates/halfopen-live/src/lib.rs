@@ -46,6 +46,8 @@ pub mod recording;
 pub mod sensor;
 #[cfg(target_os = "linux")]
 pub mod sniffer;
+#[cfg(target_os = "linux")]
+pub mod socket_tables;
 pub mod sockets;
 #[cfg(target_os = "linux")]
 pub mod tun;

@@ -21,6 +21,7 @@ use halfopen_live::carry::{Clock, Delays, Status};
 use halfopen_live::namespace::Namespace;
 use halfopen_live::networks::{self, INTERFACE, Joined, Networks};
 use halfopen_live::recording::{self, Recording};
+use halfopen_live::socket_tables::SocketTables;
 
 use crate::reproduce::Reproduction;
 use crate::reproduce::hops::Hops;
@@ -68,6 +69,7 @@ pub struct Lab<W> {
     heard: Heard,
     recordings: Vec<(String, Recording<W>)>,
     differing: Arc<AtomicU64>,
+    sockets: SocketTables,
 }
 
 /// What was seen at one place.
@@ -95,6 +97,9 @@ pub struct Live<W> {
     /// How many packets met something else at the kernel's gateways than they would have at the
     /// project's own, by whose account all else is told.
     pub differing: u64,
+    /// The client's sockets as they changed, each time as the kernel listed them in
+    /// `/proc/net/tcp` and `/proc/net/tcp6`.
+    pub sockets: Vec<(Instant, String)>,
 }
 
 impl<W: Write + Send + 'static> Lab<W> {
@@ -141,7 +146,8 @@ impl<W: Write + Send + 'static> Lab<W> {
             joined.handle().command(at, hop, command);
         }
         let heard = Heard { from: events, events: Vec::new(), missed: 0 };
-        Ok(Self { play, joined, clock, heard, recordings, differing })
+        let sockets = SocketTables::of(joined.client.namespace()).map_err(networks::Error::from)?;
+        Ok(Self { play, joined, clock, heard, recordings, differing, sockets })
     }
 
     /// Starts the scenario's own client.
@@ -160,6 +166,7 @@ impl<W: Write + Send + 'static> Lab<W> {
             let now = self.clock.now();
             let left = until.map(|until| until.saturating_since(now));
             let status = self.joined.handle().status();
+            self.sockets.look(now);
             if watch(now, &status).is_break() || left == Some(Duration::ZERO) {
                 return;
             }
@@ -178,7 +185,7 @@ impl<W: Write + Send + 'static> Lab<W> {
 
     /// Ends it and tells what happened.
     pub fn finish(self) -> Result<Live<W>, Error> {
-        let Self { play, joined, clock, mut heard, recordings, differing } = self;
+        let Self { play, joined, clock, mut heard, recordings, differing, sockets } = self;
         let (end, status) = (clock.now(), joined.handle().status());
         let told = play.tell();
         let charged = charged(&play, &joined)?;
@@ -189,7 +196,7 @@ impl<W: Write + Send + 'static> Lab<W> {
         let events = heard.until(end, status.events_missed)?;
         let run = Reproduction { events, charged, ..told };
         let differing = differing.load(Ordering::Relaxed);
-        Ok(Live { run, recorded, delays, status, differing })
+        Ok(Live { run, recorded, delays, status, differing, sockets: sockets.take() })
     }
 }
 

@@ -9,10 +9,13 @@ use halfopen_lab::reproduce::{Counted, PaymentEntry, Reproduction};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+/// Socket tables.
+const SOCKETS: &str = "sockets.txt";
+
 /// Returns the names and contents of the logs that there are.
 pub(super) fn files(run: &Reproduction) -> Vec<(String, Vec<u8>)> {
     let date = |at| date(run.began_at, at);
-    let sockets = run.sockets.iter().map(|table| format!("{}\n{table}\n", date(table.at)));
+    let sockets = run.sockets.iter().map(|table| dated(&date(table.at), table));
     let payments = run.payments.iter().map(|entry| payment(&date(entry.at), entry));
     let texts = [
         ("client-wire.log", run.wire_log.clone()),
@@ -20,11 +23,23 @@ pub(super) fn files(run: &Reproduction) -> Vec<(String, Vec<u8>)> {
         ("balancer-connections.log", lines(&run.connection_log)),
         ("scheduler.log", run.runs.iter().map(scheduler).collect()),
         ("payment.log", payments.collect()),
-        ("sockets.txt", sockets.collect()),
+        (SOCKETS, sockets.collect()),
         ("gateway-metrics.json", metrics(&run.counted)),
     ];
     let written = texts.into_iter().filter(|(_, text)| !text.is_empty());
     written.map(|(name, text)| (name.to_owned(), text.into_bytes())).collect()
+}
+
+/// Returns the name and content of the file of socket tables, as a kernel listed them.
+#[cfg(target_os = "linux")]
+pub(super) fn sockets(began_at: Duration, tables: &[(Instant, String)]) -> (String, Vec<u8>) {
+    let tables = tables.iter().map(|(at, table)| dated(&date(began_at, *at), table));
+    (SOCKETS.to_owned(), tables.collect::<String>().into_bytes())
+}
+
+/// Writes when a table of sockets was looked at, and the table.
+fn dated(date: &str, table: impl Display) -> String {
+    format!("{date}\n{table}\n")
 }
 
 fn lines<T: Display>(entries: &[T]) -> String {

@@ -53,11 +53,13 @@ pub(super) fn run(order: &Reproduce, scenario: &Scenario) -> Result<Outcome, Fai
         None
     };
     interrupt.reading_is_over();
-    let Live { mut run, recorded, delays, status, differing } = lab.finish().map_err(failed)?;
+    let Live { mut run, recorded, delays, status, differing, sockets } =
+        lab.finish().map_err(failed)?;
     for recorded in recorded {
         run.sights.push(sight(recorded).map_err(LabFailure::Read)?);
     }
     files.write(&evidence::files(&run))?;
+    files.write(&[evidence::sockets(run.began_at, &sockets)])?;
     let punctuality = Punctuality {
         speed: scenario.speed.get(),
         packets: status.taken.inside + status.taken.outside,
