@@ -12,6 +12,7 @@
 
 mod init;
 mod names;
+mod signals;
 mod terminal;
 
 use std::env;
@@ -30,6 +31,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sched::{CloneFlags, unshare};
 
 pub use self::init::become_init;
+pub use self::signals::{Asked, Signals};
 use self::terminal::Terminal;
 use crate::exit_code::code;
 use crate::namespace::{self, Namespace};

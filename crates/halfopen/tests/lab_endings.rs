@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -61,14 +61,22 @@ impl Drop for Lab {
     }
 }
 
-/// Starts a lab whose program is a script, and returns the first line that this prints.
+/// Starts a lab whose program is a script, and returns the first line that this prints. Captures
+/// and what is temporary go to the same folder.
 fn start(temporary: &Path, script: &str) -> (Lab, String) {
-    let mut lab = live(&[&FAST[..], &["--", "sh", "-c", script]].concat());
+    let captures = temporary.to_str().unwrap();
+    let mut lab = live(&[&FAST[..], &["--capture", captures, "--", "sh", "-c", script]].concat());
     let lab = lab.env("TMPDIR", temporary).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut lab = lab.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(lab.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     (Lab(lab), line.trim_end().to_owned())
+}
+
+/// The files of a lab that came to its end: nothing temporary is among them.
+fn whole() -> BTreeSet<String> {
+    let names = ["0-client.pcapng", "1-far-end.pcapng", "gateway-metrics.json", "sockets.txt"];
+    names.map(str::to_owned).into()
 }
 
 /// Tells which processes, or threads of some, are in a network namespace or hold it open. It is
@@ -120,7 +128,43 @@ fn what_a_program_leaves_running_ends_with_it() {
     let (mut lab, namespace) = start(temporary.path(), script);
     assert_eq!(lab.0.wait().unwrap().code(), Some(128 + 9));
     await_gone(&namespace);
-    assert_eq!(names(temporary.path()), BTreeSet::new());
+    assert_eq!(names(temporary.path()), whole());
+}
+
+/// Starts a lab with a script, sends it a signal, and returns its exit code and what the script
+/// has said since.
+fn asked_to_end(signal: i32, script: &str) -> (Option<i32>, String) {
+    let temporary = tempfile::tempdir().unwrap();
+    let script = format!("{script}; readlink /proc/self/ns/net; while :; do sleep 0.05; done");
+    let (mut lab, namespace) = start(temporary.path(), &script);
+    send(signal, &lab);
+    let code = lab.0.wait().unwrap().code();
+    await_gone(&namespace);
+    assert_eq!(names(temporary.path()), whole());
+    let mut said = String::new();
+    lab.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    (code, said)
+}
+
+fn send(signal: i32, lab: &Lab) {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &lab.0.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn who_asks_the_lab_to_end_asks_its_program() {
+    for signal in [1, 2, 15] {
+        let (code, said) = asked_to_end(signal, &format!("trap 'echo told; exit 3' {signal}"));
+        assert_eq!(code, Some(128 + signal));
+        assert!(said.starts_with("told\n"), "{said}");
+        assert!(said.contains("hops say"), "what was seen is judged: {said}");
+    }
+}
+
+#[test]
+fn a_program_that_does_not_end_is_killed() {
+    let (code, _) = asked_to_end(15, "trap '' TERM");
+    assert_eq!(code, Some(128 + 15));
 }
 
 #[test]

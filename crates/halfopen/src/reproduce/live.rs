@@ -10,6 +10,7 @@ use halfopen_core::time::{Duration, Instant};
 use halfopen_lab::reproduce::Sight;
 use halfopen_lab::reproduce::live::{Gateways, Lab, Live, Recorded};
 use halfopen_live::namespace::become_owner;
+use halfopen_live::program::Signals;
 
 use super::captures::Files;
 use super::evidence;
@@ -20,7 +21,7 @@ use crate::diagnose::Interrupt;
 use crate::failure::Failure;
 use crate::output;
 use crate::report::Seconds;
-use status::StatusLine;
+use status::{Beside, StatusLine};
 
 mod command;
 mod status;
@@ -43,16 +44,21 @@ pub(super) fn run(order: &Reproduce, scenario: &Scenario) -> Result<Outcome, Fai
     let mut files = Files::new(order.captures.as_deref())?;
     let captures = [files.create("client")?, files.create("far-end")?].map(BufWriter::new);
     let failed = |error| LabFailure::Run { scenario: scenario.name.clone(), error };
-    let interrupt = Interrupt::listen();
-    let mut lab = Lab::start(&scenario, seed, gateways, captures).map_err(failed)?;
-    let code = if let Some(program) = command::program(order, &scenario) {
-        Some(command::run(program, &mut lab)?)
+    let start = || Lab::start(&scenario, seed, gateways, captures).map_err(failed);
+    let (lab, code) = if let Some(program) = command::program(order, &scenario) {
+        // Before there are threads.
+        let signals = Signals::hold().map_err(LabFailure::Signals)?;
+        let mut lab = start()?;
+        let code = command::run(program, &mut lab, &signals, Beside::the_program(order))?;
+        (lab, Some(code))
     } else {
+        let interrupt = Interrupt::listen();
+        let mut lab = start()?;
         lab.ask(&scenario).map_err(failed)?;
         play(&mut lab, &scenario, &interrupt);
-        None
+        interrupt.reading_is_over();
+        (lab, None)
     };
-    interrupt.reading_is_over();
     let Live { mut run, recorded, delays, status, differing, sockets } =
         lab.finish().map_err(failed)?;
     for recorded in recorded {
@@ -80,7 +86,7 @@ pub(super) fn run(order: &Reproduce, scenario: &Scenario) -> Result<Outcome, Fai
 
 /// Lets the scenario's own client ask, and says what goes on.
 fn play(lab: &mut Lab<BufWriter<File>>, scenario: &Scenario, interrupt: &Interrupt) {
-    let line = StatusLine::new(scenario.length);
+    let line = StatusLine::new(Some(scenario.length));
     lab.run(Some(Instant::EPOCH + scenario.length), |now, status| {
         line.show(now, status);
         unless(interrupt.asked())
@@ -150,6 +156,8 @@ pub(crate) enum LabFailure {
     EveryWay(halfopen_live::every_way::Error),
     #[error("cannot read a capture that was just written: {0}")]
     Read(std::io::Error),
+    #[error("cannot hear of signals: {0}")]
+    Signals(std::io::Error),
     #[error("the program cannot be run: {0}")]
     Program(halfopen_live::program::Error),
     #[error("the program was lost: {0}")]

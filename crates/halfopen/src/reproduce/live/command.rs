@@ -7,10 +7,11 @@ use std::os::fd::AsFd as _;
 use std::thread;
 
 use halfopen_core::scenario::{Answers, Asks, Scenario};
-use halfopen_core::time::Duration;
+use halfopen_core::time::{Duration, Instant};
 use halfopen_lab::reproduce::live::{Lab, SERVER, starts};
-use halfopen_live::program::Program;
+use halfopen_live::program::{Program, Running, Signals};
 
+use super::status::Beside;
 use super::{LabFailure, unless};
 use crate::cli::Reproduce;
 use crate::output;
@@ -58,8 +59,14 @@ fn environment(scenario: &Scenario) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Runs the program to its end, and returns its exit code.
-pub(super) fn run(program: Program, lab: &mut Lab<BufWriter<File>>) -> Result<u8, LabFailure> {
+/// Runs the program to its end, and returns its exit code: 128 and the signal's number if one
+/// asked this process to end.
+pub(super) fn run(
+    program: Program,
+    lab: &mut Lab<BufWriter<File>>,
+    signals: &Signals,
+    mut shown: Beside,
+) -> Result<u8, LabFailure> {
     let running = program.start(lab.client()).map_err(LabFailure::Program)?;
     for note in running.notes() {
         output::remark(note);
@@ -71,10 +78,52 @@ pub(super) fn run(program: Program, lab: &mut Lab<BufWriter<File>>) -> Result<u8
             ended.store(true, Ordering::Release);
             code
         });
-        lab.run(None, |_, _| unless(ended.load(Ordering::Acquire)));
+        let mut farewell = Farewell::default();
+        lab.run(None, |now, status| {
+            shown.show(now, status);
+            farewell.pass_on(now, signals, &running);
+            unless(ended.load(Ordering::Acquire))
+        });
         let code = waiting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        code.map_err(|error| LabFailure::Waiting(error.to_string()))
+        let code = code.map_err(|error| LabFailure::Waiting(error.to_string()))?;
+        Ok(farewell.signal.map_or(code, |signal| 128 + signal))
     })
+}
+
+/// What the program has from being told to end until it is killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// kill(2).
+const SIGKILL: u8 = 9;
+
+/// The end of the program, if this process is asked to end.
+#[derive(Debug, Default)]
+struct Farewell {
+    /// By which signal.
+    signal: Option<u8>,
+    /// When the program is killed.
+    until: Option<Instant>,
+}
+
+impl Farewell {
+    /// Passes on what has come. What the terminal's keys send, the program hears by itself, and
+    /// may take for something else.
+    fn pass_on(&mut self, now: Instant, signals: &Signals, running: &Running) {
+        while let Ok(Some(asked)) = signals.poll() {
+            if asked.by_keys {
+                continue;
+            }
+            if self.signal.is_some() {
+                self.until = Some(now);
+                continue;
+            }
+            running.signal(asked.number);
+            (self.signal, self.until) = (Some(asked.number), Some(now + PATIENCE));
+            output::remark("asked to end: the program has 5 s to end; once more kills it");
+        }
+        if self.until.is_some_and(|until| until <= now) {
+            running.signal(SIGKILL);
+        }
+    }
 }
 
 #[cfg(test)]
