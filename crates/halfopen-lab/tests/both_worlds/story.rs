@@ -9,6 +9,7 @@
 //!   compared.
 //! * A race that lasts for the time on the way is lost or won by less than a machine's nap when
 //!   what leads to it is sped up and the way is not: again only the kinds.
+//! * What happens last in one world may be too late for the end of the other.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -54,10 +55,13 @@ pub(crate) struct Story {
     /// What the far end did on its first, second, third connection.
     connections: Vec<Vec<Step>>,
     kinds: BTreeSet<String>,
+    /// When the scenario was over.
+    end: Instant,
 }
 
 impl Story {
-    pub(crate) fn of(run: &Reproduction) -> Self {
+    /// Tells a run of a scenario that is so long.
+    pub(crate) fn of(run: &Reproduction, length: Duration) -> Self {
         let flows = flows(&run.events);
         let connections = connections(run);
         let requests = run.requests.iter().map(|request| {
@@ -66,7 +70,8 @@ impl Story {
         });
         let steps = flows.values().chain(&connections).flatten();
         let kinds = steps.map(|step| step.what.clone()).collect();
-        Self { requests: requests.collect(), connections, flows, kinds }
+        let end = Instant::EPOCH + length;
+        Self { requests: requests.collect(), connections, flows, kinds, end }
     }
 
     /// Says what is not the same in another world, where times may differ by that much.
@@ -81,17 +86,18 @@ impl Story {
             return kinds.map(|kind| format!("only one world has: {kind}")).collect();
         }
         let mut all = Vec::new();
+        let allowed = Allowed { tolerance, end: self.end.min(other.end) };
         let keys: BTreeSet<_> = self.flows.keys().chain(other.flows.keys()).collect();
         for key @ (hop, flow) in keys {
             let here = self.flows.get(key).map_or(&[][..], Vec::as_slice);
             let there = other.flows.get(key).map_or(&[][..], Vec::as_slice);
-            compare(&format!("hop {hop}, flow {flow}"), here, there, tolerance, &mut all);
+            compare(&format!("hop {hop}, flow {flow}"), here, there, allowed, &mut all);
         }
         let count = self.connections.len().max(other.connections.len());
         for index in 0..count {
             let here = self.connections.get(index).map_or(&[][..], Vec::as_slice);
             let there = other.connections.get(index).map_or(&[][..], Vec::as_slice);
-            compare(&format!("the far end's connection {index}"), here, there, tolerance, &mut all);
+            compare(&format!("the far end's connection {index}"), here, there, allowed, &mut all);
         }
         let numbers: BTreeSet<_> = self.requests.keys().chain(other.requests.keys()).collect();
         for number in numbers {
@@ -104,14 +110,31 @@ impl Story {
     }
 }
 
-fn compare(who: &str, here: &[Step], there: &[Step], tolerance: Duration, all: &mut Vec<String>) {
+/// How far two worlds may be apart.
+#[derive(Clone, Copy, Debug)]
+struct Allowed {
+    tolerance: Duration,
+    end: Instant,
+}
+
+impl Allowed {
+    /// Tells whether one world may have more steps than the other: what came just before the end.
+    fn longer(self, here: &[Step], there: &[Step]) -> bool {
+        let both = here.len().min(there.len());
+        here[both..].iter().chain(&there[both..]).all(|step| step.at + self.tolerance >= self.end)
+    }
+}
+
+fn compare(who: &str, here: &[Step], there: &[Step], allowed: Allowed, all: &mut Vec<String>) {
     let words = |steps: &[Step]| steps.iter().map(|step| step.what.clone()).collect::<Vec<_>>();
-    if words(here) != words(there) {
+    let as_told = here.iter().zip(there).all(|(here, there)| here.what == there.what);
+    if !as_told || !allowed.longer(here, there) {
         let (here, there) = (words(here), words(there));
         return all.push(format!("{who}: {here:?} on real packets, else {there:?}"));
     }
     for (here, there) in here.iter().zip(there) {
         let apart = here.at.max(there.at).saturating_since(here.at.min(there.at));
+        let tolerance = allowed.tolerance;
         if apart > tolerance {
             all.push(format!(
                 "{who}: {} at {:?} on real packets, else at {:?}: more than {tolerance:?} apart",
