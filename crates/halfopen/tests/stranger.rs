@@ -40,14 +40,16 @@ fn help(verb: &[&str]) -> String {
 /// Returns the lines of a section of a help text, without those of the next.
 fn section<'a>(help: &'a str, name: &str) -> Vec<&'a str> {
     let lines = help.lines().skip_while(|line| *line != name).skip(1);
-    lines.take_while(|line| line.starts_with("  ")).map(str::trim).collect()
+    lines.map_while(|line| line.strip_prefix("  ")).collect()
 }
 
 /// Returns each verb that has none below it, by all its words.
 fn verbs(above: &[&str]) -> Vec<String> {
     let help = help(above);
-    let names = section(&help, "Commands:");
-    let names = names.iter().filter_map(|line| line.split_whitespace().next());
+    // Further in stands what goes on from the line before.
+    let lines = section(&help, "Commands:");
+    let lines = lines.iter().filter(|line| !line.starts_with(' '));
+    let names = lines.filter_map(|line| line.split_whitespace().next());
     let below: Vec<&str> = names.filter(|name| *name != "help").collect();
     if below.is_empty() {
         return vec![above.join(" ")];
