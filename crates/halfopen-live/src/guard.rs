@@ -1,7 +1,7 @@
 //! Keepalive for connections of processes that cannot be changed, by programs in the kernel.
 //!
 //! A [`Guard`] is attached to a cgroup. A connection that a process there opens or accepts gets
-//! `SO_KEEPALIVE`, with times no longer than the [`Limits`] for its far end; so does a call by
+//! `SO_KEEPALIVE`, with times no longer than the [`limits`] for its far end; so does a call by
 //! which the process sets them later. What it has set shorter by itself it keeps. Nothing runs for
 //! a packet. [`heal::heal`] does the same to connections that are open already.
 //!

@@ -5,7 +5,7 @@
 //!
 //! While all pauses are survived, the oldest idle connection is asked whenever its age reaches the
 //! next pause of the schedule. As soon as one does not answer at once, nothing more is opened, and
-//! [`closing`] closes in on the limit. [`verdict`] says when that is enough.
+//! `closing` closes in on the limit. `verdict` says when that is enough.
 
 use std::collections::{BTreeSet, VecDeque};
 
