@@ -12,7 +12,8 @@ pub use crate::document::DocumentError;
 pub use crate::fact::{Confidence, Fact, Source};
 
 use crate::document::{read, shipped};
-use crate::fact::{Page, facts, sources};
+use crate::fact::{Page, Term, facts, sources};
+use crate::profile::keepalive::Keepalive;
 
 const SHIPPED: &[(&str, &str)] = shipped!["sheets":
     "aws-clb",
@@ -138,12 +139,22 @@ impl Sheet {
     pub fn fact(&self, key: &str) -> Option<&Fact> {
         self.facts.iter().find(|fact| fact.key == key)
     }
+
+    /// Returns what TCP keepalive does to the timer by which it forgets, if the sheet states both.
+    #[must_use]
+    pub fn keepalive(&self) -> Option<Keepalive> {
+        let counts = self.fact("forgets.counts-probes")?.value == "true";
+        Some(match self.fact("forgets.after")?.term()? {
+            Term::After(timer) if counts => Keepalive::Refreshes { timer },
+            Term::After(timer) => Keepalive::Ignored { timer },
+            Term::Never => Keepalive::Needless,
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fact::Term;
     use crate::time::Duration;
 
     #[test]

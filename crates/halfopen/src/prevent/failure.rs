@@ -5,7 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use halfopen_core::profile::{DocumentError, Fact, Profile};
+use halfopen_core::profile::{DocumentError, Profile};
+use halfopen_core::sheet::Sheet;
 use halfopen_core::time::{Duration, brief};
 use halfopen_diagnosis::advice::below;
 use halfopen_live::guard::{self, cgroup, limits, pins};
@@ -50,19 +51,17 @@ pub(crate) enum GuardFailure {
 }
 
 impl GuardFailure {
-    /// Returns what a product says that does not heed keepalive.
-    pub(super) fn deaf(profile: &Profile, timer: Duration) -> Self {
-        let setting = profile.fact("idle-timeout").and_then(setting);
-        Self::Deaf { title: profile.title.clone(), timer, setting }
-    }
-
     /// Returns what the user can do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Guard(error) | Self::Pins(pins::Error::Guard(error)) => hint(error),
             Self::Deaf { timer, setting, .. } => Some(instead(*timer, setting.as_deref())),
             Self::NoProfile(_) => {
-                let names: Vec<&str> = Profile::names().collect();
+                let told = |name: &&str| {
+                    Sheet::shipped(name).is_some_and(|sheet| sheet.keepalive().is_some())
+                };
+                let sheets = Sheet::names().filter(told);
+                let names: Vec<&str> = Profile::names().chain(sheets).collect();
                 Some(format!("known are {}", names.join(", ")))
             }
             Self::NoDestination { .. } => {
@@ -83,12 +82,10 @@ impl GuardFailure {
     }
 }
 
-fn setting(fact: &Fact) -> Option<String> {
-    fact.setting.clone()
-}
-
 /// Says what helps against a timer that counts bytes.
 fn instead(timer: Duration, setting: Option<&str>) -> String {
+    // A sheet says "none" and why where nothing can be set.
+    let setting = setting.filter(|setting| !setting.starts_with("none"));
     let longer = setting.map(|setting| format!("; or a longer timer ({setting})"));
     format!(
         "what helps is a client that gives up connections idle for {} (docs/clients.md says how \

@@ -4,8 +4,10 @@ use std::fs;
 use std::net::ToSocketAddrs as _;
 use std::path::Path;
 
+use halfopen_core::fact::Fact;
 use halfopen_core::profile::Profile;
 use halfopen_core::profile::keepalive::{Keepalive, probe_after, shortest_refreshed};
+use halfopen_core::sheet::Sheet;
 use halfopen_core::time::Duration;
 use halfopen_live::guard::Mode;
 use halfopen_live::guard::limits::{Destination, Limits, Rules};
@@ -59,20 +61,29 @@ pub(super) fn rules(order: &guard::Rules) -> Result<Rules, GuardFailure> {
 /// Returns the longest silence, where nobody says otherwise.
 fn idle(order: &guard::Rules) -> Result<Duration, GuardFailure> {
     match (&order.profile, order.idle) {
-        (Some(name), _) => {
-            let profile = Profile::shipped(name);
-            of_profile(&profile.ok_or_else(|| GuardFailure::NoProfile(name.clone()))?)
-        }
+        (Some(name), _) => of_product(name),
         (None, Some(idle)) => Ok(idle),
         (None, None) => Ok(probe_after(shortest_refreshed())),
     }
 }
 
-fn of_profile(profile: &Profile) -> Result<Duration, GuardFailure> {
-    match profile.keepalive() {
-        Keepalive::Refreshes { timer } => Ok(probe_after(timer)),
-        Keepalive::Ignored { timer } => Err(GuardFailure::deaf(profile, timer)),
-        Keepalive::Needless => Err(GuardFailure::Needless(profile.title.clone())),
+/// Returns the same for a product that has a profile, or a sheet at least.
+fn of_product(name: &str) -> Result<Duration, GuardFailure> {
+    let setting = |fact: Option<&Fact>| fact.and_then(|fact| fact.setting.clone());
+    let (title, keepalive, setting) = if let Some(profile) = Profile::shipped(name) {
+        let setting = setting(profile.fact("idle-timeout"));
+        (profile.title.clone(), Some(profile.keepalive()), setting)
+    } else if let Some(sheet) = Sheet::shipped(name) {
+        let setting = setting(sheet.fact("forgets.after"));
+        (sheet.title.clone(), sheet.keepalive(), setting)
+    } else {
+        return Err(GuardFailure::NoProfile(name.to_owned()));
+    };
+    match keepalive {
+        Some(Keepalive::Refreshes { timer }) => Ok(probe_after(timer)),
+        Some(Keepalive::Ignored { timer }) => Err(GuardFailure::Deaf { title, timer, setting }),
+        Some(Keepalive::Needless) => Err(GuardFailure::Needless(title)),
+        None => Err(GuardFailure::NoProfile(name.to_owned())),
     }
 }
 
@@ -159,11 +170,28 @@ mod tests {
     }
 
     #[test]
+    fn a_product_that_nothing_models_is_known_by_its_sheet() {
+        let (_, limits) = profile("azure-firewall").unwrap().guarded[0];
+        let Some(Keepalive::Refreshes { timer }) =
+            Sheet::shipped("azure-firewall").unwrap().keepalive()
+        else {
+            panic!("its sheet says so")
+        };
+        assert_eq!(limits.idle(), probe_after(timer));
+        // Of a server nothing on the way is known.
+        assert!(profile("redis").unwrap_err().hint().unwrap().contains("azure-firewall"));
+    }
+
+    #[test]
     fn where_keepalive_cannot_help_it_says_so_and_what_does() {
         let failure = profile("aws-alb").unwrap_err();
         assert!(failure.to_string().contains("counts bytes"), "{failure}");
         let hint = failure.hint().unwrap();
         assert!(hint.contains("idle for 48.0 s") && hint.contains("idle_timeout"), "{hint}");
+        let failure = profile("aws-global-accelerator").unwrap_err();
+        assert!(failure.to_string().contains("AWS Global Accelerator"), "{failure}");
+        let hint = failure.hint().unwrap();
+        assert!(!hint.contains("longer timer"), "its timer is fixed: {hint}");
         assert!(profile("aws-nat").unwrap_err().hint().unwrap().contains("aws-nat-gateway"));
     }
 
